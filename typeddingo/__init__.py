@@ -1,0 +1,1 @@
+from typeddingo.errors import *

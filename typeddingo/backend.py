@@ -1,0 +1,113 @@
+"""The interface of everything that carries reports: reporters (worker side) and stores (caller side).
+
+Comes from a worker (``report``), goes to the caller's ``Result`` (``poll``).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections import deque
+from collections.abc import Callable, Sequence
+import threading
+
+from typeddingo.broker import Adapter, Parcel
+from typeddingo.errors import ResultError
+from typeddingo.message import Meta
+
+__all__ = ["Backend", "ReportStream", "Reporter", "Sink", "Store"]
+
+Sink = Callable[[Sequence[bytes], ResultError | None], object]
+"""Takes report frames in order; the error says that no more will come. Called by the adapter's thread, must not block."""
+
+
+class ReportStream:
+    """The reports of one task as they arrive (Go: the channel that ``Poll`` returns).
+
+    The adapter calls ``push`` and ``end`` from its own thread; the caller either attaches a sink or calls ``take``.
+    Frames pushed before a sink is attached are kept and handed to it first, in order.
+    """
+
+    __slots__ = ("_ended", "_frames", "_ready", "_sink", "meta")
+
+    def __init__(self, meta: Meta) -> None:
+        self.meta = meta
+        self._ready = threading.Condition()
+        self._frames: deque[bytes] = deque()
+        self._sink: Sink | None = None
+        self._ended: ResultError | None = None
+
+    def push(self, frames: Sequence[bytes]) -> None:
+        """Adapter side: more reports, in order. Ignored after ``end``."""
+        with self._ready:
+            if self._ended is not None:
+                return
+            if (sink := self._sink) is None:
+                self._frames.extend(frames)
+                self._ready.notify_all()
+                return
+            sink(frames, None)
+
+    def end(self, error: ResultError) -> None:
+        """Adapter side: no more reports will come, and why. The first call wins."""
+        with self._ready:
+            if self._ended is not None:
+                return
+            self._ended = error
+            if (sink := self._sink) is None:
+                self._ready.notify_all()
+                return
+            sink((), error)
+
+    def attach(self, sink: Sink) -> None:
+        """Caller side: everything goes to ``sink`` from now on, what waits here first."""
+        with self._ready:
+            self._sink = sink
+            frames = list(self._frames)
+            self._frames.clear()
+            if frames or self._ended is not None:
+                sink(frames, self._ended)
+
+    def take(self, timeout: float | None = None) -> Sequence[bytes]:
+        """Caller side: the frames that are here, waiting at most ``timeout`` seconds for the first.
+        Empty on timeout; raises the ``ResultError`` of ``end`` when nothing is left."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._frames or self._ended is not None, timeout)
+            frames = list(self._frames)
+            self._frames.clear()
+            if not frames and self._ended is not None:
+                raise self._ended
+            return frames
+
+
+class Reporter(Adapter):
+    """Sends reports, on the worker's side (Go: ``Reporter``)."""
+
+    @abc.abstractmethod
+    def report(self, parcels: Sequence[Parcel]) -> None:
+        """Store a batch of reports, in order; returns when they are stored. Thread-safe.
+        Raises ``SendError``, ``SendUnknown`` or ``ConnectionLost``."""
+
+    def before_report(self, meta: Meta) -> None:
+        """Hook: the first report of this task is about to be sent (Go: ``ReporterHook(BeforeReport)``)."""
+
+
+class Store(Adapter):
+    """Receives reports, on the caller's side (Go: ``Store``)."""
+
+    @abc.abstractmethod
+    def poll(self, meta: Meta) -> ReportStream:
+        """Start to receive the reports of one task; called before the task is sent (Go: ``Poll``). Thread-safe.
+        The same task polled twice is a ``ConfigError``."""
+
+    @abc.abstractmethod
+    def done(self, meta: Meta) -> None:
+        """No more reports are wanted; what is kept for the task is removed (Go: ``Done``). Idempotent."""
+
+    @property
+    def reply_to(self) -> str:
+        """The address of this store's reports, where its reporters need one; else empty."""
+        return ""
+
+
+class Backend(Reporter, Store):
+    """A reporter and a store (Go: ``Backend``)."""

@@ -1,0 +1,158 @@
+"""The interface of everything that carries tasks: producers and consumers. An adapter sees bytes and ``Meta``, never values.
+
+Comes from the bridge (``send``), goes to a worker (``Listener.take`` … ``Delivery.settle``).
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from typeddingo.events import EventSource
+from typeddingo.message import Meta
+from typeddingo.role import Role
+
+__all__ = [
+    "Adapter",
+    "Broker",
+    "Confirmation",
+    "Consumer",
+    "Delivery",
+    "Listener",
+    "NamedBroker",
+    "NamedConsumer",
+    "Parcel",
+    "Producer",
+    "Receipt",
+]
+
+
+class Receipt(enum.Enum):
+    """What became of a delivery (Go: ``ReceiptStatus``)."""
+
+    OK = "ok"
+    """Done: the broker forgets it."""
+    NOK = "nok"
+    """Refused for good (malformed, hostile): the broker dead-letters or drops it."""
+    WORKER_NOT_FOUND = "worker not found"
+    """Nobody here runs a task of this name: dead-lettered or dropped."""
+    GIVE_BACK = "give back"
+    """Not started: the broker hands it to somebody else at once."""
+
+
+class Parcel(NamedTuple):
+    """One frame with the little an adapter may know of it."""
+
+    meta: Meta
+    body: bytes
+
+
+class Confirmation(abc.ABC):
+    """The broker's answer to one ``send``; thread-safe."""
+
+    @abc.abstractmethod
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until every parcel of the batch is stored. Raises ``SendError`` (not accepted) or ``SendUnknown``
+        (``timeout`` seconds passed, or the connection was lost before the answer)."""
+
+    @abc.abstractmethod
+    def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
+        """Call ``callback`` once with None or the error, now if the answer is known; must not block."""
+
+
+class Adapter(abc.ABC):
+    """What brokers and backends share (Go: ``Object``)."""
+
+    @abc.abstractmethod
+    def expect(self, roles: Role) -> None:
+        """The app says which roles this object will play. Raises ``ConfigError`` for one it cannot (Go: ``Expect``)."""
+
+    def events(self) -> EventSource | None:
+        """Where this object publishes what goes wrong inside it, or None (Go: ``Events``)."""
+        return None
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release everything. Idempotent, from any thread (Go: ``Close``)."""
+
+
+class Producer(Adapter):
+    """Sends tasks (Go: ``Producer``)."""
+
+    @abc.abstractmethod
+    def send(self, parcels: Sequence[Parcel]) -> Confirmation:
+        """Hand over a batch without waiting for the server. Thread-safe, does not block on the network.
+        Raises ``SendError`` when the batch is refused before it is sent."""
+
+    def declare_task(self, name: str) -> None:
+        """Hook: a task of this name will be sent (Go: ``ProducerHook(DeclareTask)``). Idempotent."""
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One task frame in a worker's hands. Settle it exactly once, from any thread, in any order."""
+
+    body: bytes
+    listener: Listener
+    tag: object = None
+    """The adapter's own handle of this delivery."""
+
+    def settle(self, receipt: Receipt) -> None:
+        """Tell the broker what became of it."""
+        self.listener.settle([(self, receipt)])
+
+
+class Listener(abc.ABC):
+    """A stream of deliveries, shared by the workers of one queue; thread-safe."""
+
+    @abc.abstractmethod
+    def take(self, count: int, timeout: float | None = None) -> Sequence[Delivery]:
+        """Up to ``count`` deliveries, waiting at most ``timeout`` seconds for the first (None: until closed).
+        Empty on timeout and once closed."""
+
+    @abc.abstractmethod
+    def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
+        """Settle a batch. Never raises: a delivery whose connection is gone is redelivered by the broker."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Take no more; waiting ``take`` calls return empty; what was fetched and not taken is given back."""
+
+    @property
+    @abc.abstractmethod
+    def closed(self) -> bool: ...
+
+
+class Consumer(Adapter):
+    """Receives tasks of every name; the app's mapper sorts them (Go: ``Consumer``)."""
+
+    @abc.abstractmethod
+    def add_listener(self, prefetch: int = 1) -> Listener:
+        """A new listener that holds at most ``prefetch`` unsettled deliveries (Go: ``AddListener``)."""
+
+    @abc.abstractmethod
+    def stop_all_listeners(self) -> None:
+        """Close every listener (Go: ``StopAllListeners``). Idempotent."""
+
+
+class NamedConsumer(Adapter):
+    """Receives tasks of one name a listener (Go: ``NamedConsumer``)."""
+
+    @abc.abstractmethod
+    def add_listener(self, name: str, prefetch: int = 1) -> Listener:
+        """As ``Consumer.add_listener``, for the tasks called ``name``."""
+
+    @abc.abstractmethod
+    def stop_all_listeners(self) -> None:
+        """Close every listener. Idempotent."""
+
+
+class Broker(Producer, Consumer):
+    """A producer and a consumer of every name (Go: ``Broker``)."""
+
+
+class NamedBroker(Producer, NamedConsumer):
+    """A producer and a consumer of single names (Go: ``NamedBroker``)."""

@@ -1,0 +1,226 @@
+"""What can go wrong, as one tree. Raised everywhere, caught by users; imports nothing of this package.
+
+    TypedDingoError
+    ├─ ConfigError          roles, duplicate task, unknown option, server policy that would lose data
+    ├─ SignatureError       the function's annotations cannot be a contract (raised at decoration)
+    ├─ ArgumentError        a value does not fit its annotation (path and expected type, never the value)
+    ├─ SendError            NOT accepted: Unroutable · PayloadTooLarge · QueueFull · BrokerBlocked
+    ├─ SendUnknown          may have been accepted (timeout or reset before the confirmation)
+    ├─ ConnectionLost       the adapter cannot reach its server (cause attached)
+    ├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError
+    └─ ResultError          ReportsIgnored · ResultTimeout(TimeoutError) · ResultClosed · ResultExpired · NoHandler
+    TaskFailed              the task itself failed; not a TypedDingoError
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "ArgumentError",
+    "BrokerBlocked",
+    "ConfigError",
+    "ConnectionLost",
+    "DecodeError",
+    "ErrorCode",
+    "HeaderError",
+    "LimitError",
+    "Misfit",
+    "NoHandler",
+    "PayloadTooLarge",
+    "QueueFull",
+    "ReportsIgnored",
+    "ResultClosed",
+    "ResultError",
+    "ResultExpired",
+    "ResultTimeout",
+    "SendError",
+    "SendUnknown",
+    "SignatureError",
+    "TaskFailed",
+    "TypedDingoError",
+    "Unroutable",
+    "WireError",
+]
+
+
+class ErrorCode(enum.IntEnum):
+    """Why a task failed, as it travels in a Fail report (Go: ``ErrCode``; 0, 1 and 2 have Go's meaning)."""
+
+    INVOKE = 0
+    """The worker could not call the function: the arguments did not reach it as its signature wants them."""
+    PANIC = 1
+    """The function raised."""
+    SHUTDOWN = 2
+    """The app was closed before the task ended."""
+    RETURN = 16
+    """The function returned a value that does not fit its return annotation."""
+    WORKER_NOT_FOUND = 17
+    """No worker knows a task of this name."""
+
+
+class TypedDingoError(Exception):
+    """Base of every error this package raises itself."""
+
+
+class ConfigError(TypedDingoError):
+    """The program is wired wrongly: a role taken twice, a duplicate task, an unknown option or id."""
+
+
+class SignatureError(TypedDingoError):
+    """The annotations of a function cannot be a contract. Raised when the function is decorated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One place where a value does not fit its annotation. Never holds the value itself."""
+
+    path: tuple[str | int, ...]
+    """Where, from the parameter inwards: ``("order", "items", 3, "price")``."""
+    expected: str
+    """What was expected there, in words: ``"a valid decimal"``."""
+    kind: str = ""
+    """The validator's own name for the misfit: ``"int_type"``."""
+
+    @property
+    def where(self) -> str:
+        """The path as Python would spell it: ``order.items[3].price``."""
+        text = ""
+        for step in self.path:
+            if isinstance(step, int):
+                text += f"[{step}]"
+            else:
+                text += f".{step}" if text else step
+        return text
+
+
+class ArgumentError(TypedDingoError):
+    """An argument does not fit its annotation; nothing was sent.
+
+    ``task`` is the task's name, ``misfits`` every place that does not fit; the message names them all, says
+    what was expected and never repeats a value.
+    """
+
+    def __init__(self, message: str, *, task: str = "", misfits: Sequence[Misfit] = ()) -> None:
+        super().__init__(message)
+        self.task = task
+        self.misfits = tuple(misfits)
+
+    @property
+    def parameter(self) -> str:
+        """The first parameter that does not fit; empty when the call itself does not fit the signature."""
+        return str(self.misfits[0].path[0]) if self.misfits and self.misfits[0].path else ""
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """The path of the first misfit, its parameter first."""
+        return self.misfits[0].path if self.misfits else ()
+
+    @property
+    def expected(self) -> str:
+        """What the first misfit expected."""
+        return self.misfits[0].expected if self.misfits else ""
+
+
+class SendError(TypedDingoError):
+    """The task was not accepted by the broker: it will not run. Sending it again is safe."""
+
+
+class Unroutable(SendError):
+    """The broker has no queue for this task."""
+
+
+class PayloadTooLarge(SendError):
+    """The encoded task is larger than the limit. Nothing was sent."""
+
+
+class QueueFull(SendError):
+    """The queue is at its bound."""
+
+
+class BrokerBlocked(SendError):
+    """The broker refuses to take messages at the moment (memory or disk alarm)."""
+
+
+class SendUnknown(TypedDingoError):
+    """The broker did not answer in time: the task may or may not have been accepted."""
+
+
+class ConnectionLost(TypedDingoError):
+    """The adapter cannot reach its server. The cause is attached as ``__cause__``."""
+
+
+class WireError(TypedDingoError):
+    """Bytes that are not what they should be; they were refused, nothing of them was used."""
+
+
+class HeaderError(WireError):
+    """The header of a frame is malformed."""
+
+
+class DecodeError(WireError):
+    """The payload of a frame is malformed or does not fit the task's annotations.
+
+    ``misfits`` names the places where well-formed data did not fit the annotations; empty for malformed data.
+    """
+
+    def __init__(self, message: str, *, misfits: Sequence[Misfit] = ()) -> None:
+        super().__init__(message)
+        self.misfits = tuple(misfits)
+
+
+class LimitError(WireError):
+    """A frame exceeds a limit (size, depth, count); it was refused before any work was done on it."""
+
+
+class ResultError(TypedDingoError):
+    """There is no outcome to return."""
+
+
+class ReportsIgnored(ResultError):
+    """The task was called with ``ignore_report``: no report will ever come."""
+
+
+class ResultTimeout(ResultError, TimeoutError):
+    """The outcome did not arrive in time. The task may still finish; wait again."""
+
+
+class ResultClosed(ResultError):
+    """The reports ended before an outcome arrived."""
+
+
+class ResultExpired(ResultError):
+    """The outcome was stored, and its time to live is over."""
+
+
+class NoHandler(ResultError):
+    """``then()`` was called on a result without a handler (Go: ``NoHandler``)."""
+
+
+class TaskFailed(Exception):
+    """The task itself failed, in its worker. What is known of it is text; nothing is rebuilt from the wire."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: int = ErrorCode.PANIC,
+        exception_type: str = "",
+        traceback: str = "",
+        task: str = "",
+        id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.exception_type = exception_type
+        self.traceback = traceback
+        self.task = task
+        self.id = id
+
+    def __str__(self) -> str:
+        kind = f"{self.exception_type}: " if self.exception_type else ""
+        where = f" (task {self.task!r}, id {self.id!r})" if self.task else ""
+        return f"{kind}{self.message}{where}"

@@ -1,0 +1,115 @@
+"""What travels between a caller and a worker, before it becomes bytes and after."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from typeddingo.errors import ErrorCode, TaskFailed
+from typeddingo.option import Option
+
+__all__ = ["Failure", "Meta", "Report", "Status", "TaskMessage"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Status(enum.IntEnum):
+    """How far a task is (Go: ``Status``, same values)."""
+
+    SENT = 1
+    PROGRESS = 2
+    SUCCESS = 3
+    FAIL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What an adapter may know of a task or report: everything else is opaque bytes (Go: ``Meta``)."""
+
+    name: str
+    id: str
+    reply_to: str = ""
+    """The address of the caller's reports, where the backend needs one; an adapter's own text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMessage:
+    """One call of one task (Go: ``Task`` with its ``TaskPayload``)."""
+
+    name: str
+    id: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+    option: Option = Option()
+    reply_to: str = ""
+
+    @property
+    def meta(self) -> Meta:
+        return Meta(self.name, self.id, self.reply_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a task failed, as text (Go: ``Error{C, M}``; type and traceback are ours)."""
+
+    code: int = ErrorCode.PANIC
+    message: str = ""
+    exception_type: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[R_co]):
+    """One report of a task (Go: ``Report``). ``values`` are the return values, one per slot of the contract:
+    none for ``-> None``, n for ``-> tuple[A, B, …]``, else one."""
+
+    name: str
+    id: str
+    status: Status
+    option: Option = Option()
+    failure: Failure | None = None
+    values: tuple[object, ...] = ()
+    _result: R_co | None = None
+
+    @property
+    def ok(self) -> bool:
+        """The task succeeded."""
+        return self.status is Status.SUCCESS
+
+    @property
+    def failed(self) -> bool:
+        """The task failed."""
+        return self.status is Status.FAIL
+
+    @property
+    def done(self) -> bool:
+        """This is the final report."""
+        return self.status >= Status.SUCCESS
+
+    @property
+    def value(self) -> R_co:
+        """What the task returned. Raises ``TaskFailed`` when it failed, ``ValueError`` before it has ended."""
+        if self.status is Status.SUCCESS:
+            return self._result  # type: ignore[return-value]  # R_co itself may be None; set with SUCCESS
+        if (error := self.error) is not None:
+            raise error
+        raise ValueError(f"task {self.name!r} has not ended yet: its status is {self.status.name}")
+
+    @property
+    def error(self) -> TaskFailed | None:
+        """The failure as the exception that ``Result.get`` raises; None unless ``failed``."""
+        failure = self.failure
+        if self.status is not Status.FAIL:
+            return None
+        if failure is None:
+            failure = Failure(message="the worker gave no reason")
+        return TaskFailed(
+            failure.message,
+            code=failure.code,
+            exception_type=failure.exception_type,
+            traceback=failure.traceback,
+            task=self.name,
+            id=self.id,
+        )

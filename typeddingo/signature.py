@@ -1,0 +1,134 @@
+"""A function's signature, read once. The only file that touches ``inspect``. Comes from the decorator, goes to ``contract``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from typeddingo.errors import SignatureError
+
+__all__ = ["Parameter", "Signature", "read_signature"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a task, its annotation resolved."""
+
+    name: str
+    annotation: object
+    kind: inspect._ParameterKind
+    required: bool
+
+    @property
+    def positional(self) -> bool:
+        """It travels by position: the fixed part of the argument list."""
+        return self.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+    @property
+    def keyword_only(self) -> bool:
+        return self.kind is inspect.Parameter.KEYWORD_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a call may look like. The injected context is not part of it."""
+
+    parameters: tuple[Parameter, ...]
+    returns: object
+    is_async: bool
+    native: inspect.Signature
+    """Python's own, without the injected parameter: it binds the unusual calls."""
+
+    @property
+    def positional(self) -> tuple[Parameter, ...]:
+        return tuple(p for p in self.parameters if p.positional)
+
+    @property
+    def keyword_only(self) -> tuple[Parameter, ...]:
+        return tuple(p for p in self.parameters if p.keyword_only)
+
+    @property
+    def var_positional(self) -> Parameter | None:
+        return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+
+    @property
+    def var_keyword(self) -> Parameter | None:
+        return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
+
+
+def read_signature(
+    fn: Callable[..., object], *, name: str, context: bool, namespace: Mapping[str, object] | None = None
+) -> Signature:
+    """Read and check a callable's signature. ``context``: its first parameter is injected by the worker.
+    ``namespace`` resolves names that are local to the place of decoration. Raises ``SignatureError``."""
+    target = _function_behind(fn)
+    if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+        raise SignatureError(f"task {name!r} is a generator: a task returns one value; return a list instead of yielding")
+    try:
+        native = inspect.signature(fn)
+    except (TypeError, ValueError) as err:
+        raise SignatureError(f"task {name!r}: the signature of {fn!r} cannot be read ({err}); wrap it in a def") from err
+    hints = _resolved_hints(target, name, namespace)
+    given = list(native.parameters.values())
+    if context:
+        if not given or given[0].kind not in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            raise SignatureError(f"task {name!r} has context=True: its first parameter must be the Context")
+        given = given[1:]
+        native = native.replace(parameters=given)
+    parameters = tuple(_parameter(p, hints, name) for p in given)
+    if "return" not in hints:
+        raise SignatureError(f"task {name!r} has no return annotation: write '-> None' if it returns nothing")
+    return Signature(
+        parameters=parameters,
+        returns=hints["return"],
+        is_async=inspect.iscoroutinefunction(target),
+        native=native,
+    )
+
+
+def _parameter(parameter: inspect.Parameter, hints: Mapping[str, object], task: str) -> Parameter:
+    if parameter.name not in hints:
+        raise SignatureError(
+            f"task {task!r}: parameter {parameter.name!r} has no annotation: write '{parameter.name}: int' "
+            "(or whatever it is); the annotations are the contract"
+        )
+    return Parameter(
+        name=parameter.name,
+        annotation=hints[parameter.name],
+        kind=parameter.kind,
+        required=parameter.default is inspect.Parameter.empty,
+    )
+
+
+def _function_behind(fn: Callable[..., object]) -> Callable[..., object]:
+    """The function that carries the annotations: behind bound methods, partials, wrappers and callable objects."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    fn = inspect.unwrap(fn)
+    if inspect.ismethod(fn):
+        return fn.__func__
+    if inspect.isfunction(fn) or inspect.isbuiltin(fn) or inspect.isclass(fn):
+        return fn
+    call = getattr(type(fn), "__call__", None)
+    return inspect.unwrap(call) if inspect.isfunction(call) else fn
+
+
+def _resolved_hints(
+    target: Callable[..., object], name: str, namespace: Mapping[str, object] | None
+) -> dict[str, Any]:
+    if not hasattr(target, "__annotations__"):
+        raise SignatureError(f"task {name!r}: {target!r} has no annotations; wrap it in an annotated def")
+    try:
+        return typing.get_type_hints(target, localns=dict(namespace or {}), include_extras=True)
+    except NameError as err:
+        raise SignatureError(
+            f"task {name!r}: the annotation {err.name!r} is not defined where the task is declared; "
+            "define or import it above the task"
+        ) from err
