@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Protocol
 
+from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.header import Header
 from typeddingo.message import Report, TaskMessage
@@ -21,24 +21,6 @@ class MarshallerID(enum.IntEnum):
     JSON = 1
     MSGPACK = 2
     JSONSAFE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a frame may be before any work is done on it; a frame over a limit is a ``LimitError``."""
-
-    frame: int = 16 * 1024 * 1024
-    """Bytes of a whole frame."""
-    registry: int = 1024
-    """Chunks of a frame."""
-    id: int = 128
-    """Bytes of a task's id."""
-    name: int = 128
-    """Bytes of a task's name; printable."""
-    depth: int = 64
-    """Nesting of arrays and objects."""
-    digits: int = 4300
-    """Digits of one number."""
 
 
 class Marshaller(Protocol):
