@@ -119,7 +119,10 @@ class Listener(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Take no more; waiting ``take`` calls return empty; what was fetched and not taken is given back."""
+        """Take no more; waiting ``take`` calls return empty; what was fetched and not taken is given back.
+
+        What was taken stays with its taker, who still settles it: a running task may finish. What nobody settles
+        is redelivered once the adapter is closed or the connection ends. Idempotent, from any thread."""
 
     @property
     @abc.abstractmethod

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Role"]
+from typeddingo.errors import ConfigError
+
+__all__ = ["Role", "need_roles"]
 
 
 class Role(enum.IntFlag):
@@ -22,3 +24,9 @@ class Role(enum.IntFlag):
     NAMED_CONSUMER = 128
     CHAIN_ROUTINE = 256
     ALL = 2**63 - 1
+
+
+def need_roles(owner: str, roles: Role, able: Role) -> None:
+    """What an adapter's ``expect`` does: a ``ConfigError`` when ``roles`` holds one that ``owner`` cannot play."""
+    if excess := roles & ~able:
+        raise ConfigError(f"{owner} cannot be {excess.name or int(excess)}: it can be {able.name}")

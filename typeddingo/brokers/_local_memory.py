@@ -1,0 +1,138 @@
+"""What both local brokers are made of: queues under one lock, listeners, dead letters, events.
+
+Comes from ``send``, goes to ``LocalListener.take``; what is refused comes back and stays in ``dead``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from typeddingo.broker import Confirmation, Listener, Parcel, Receipt
+from typeddingo.brokers._local_queue import LocalListener, LocalQueue
+from typeddingo.errors import ConfigError, QueueFull, SendError
+from typeddingo.events import Event, EventCode, EventLevel, EventSource
+from typeddingo.message import Meta
+from typeddingo.role import Role
+
+__all__ = ["DeadLetter", "LocalMemory"]
+
+
+class DeadLetter(NamedTuple):
+    """A task that was refused for good, and why."""
+
+    meta: Meta
+    body: bytes
+    receipt: Receipt
+
+
+class _Stored(Confirmation):
+    """The answer of a memory: what ``send`` returned from is stored."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        return None
+
+    def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
+        callback(None)
+
+
+_STORED = _Stored()
+
+
+class LocalMemory:
+    """The state of one broker; thread-safe."""
+
+    def __init__(self, owner: str, origin: Role, max_length: int | None, dead_letters: int) -> None:
+        for what, value in (("max_length", max_length), ("dead_letters", dead_letters)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{owner}({what}): expected a whole number of at least 1")
+        self.owner = owner
+        self.source = EventSource()
+        # One lock for all queues: a batch of mixed names is stored whole or not at all.
+        # Re-entrant: a finalizer that closes an app may run inside any of these methods.
+        self.lock = threading.RLock()
+        self._origin = origin
+        self._max_length = max_length
+        self._queues: dict[str, LocalQueue] = {}
+        self._listeners: set[LocalListener] = set()
+        self._dead: deque[DeadLetter] = deque(maxlen=dead_letters)
+        self._closed = False
+
+    def queue(self, key: str) -> LocalQueue:
+        """The queue of this key, made on first use. The caller holds the lock."""
+        if (queue := self._queues.get(key)) is None:
+            queue = self._queues[key] = LocalQueue(self.lock)
+        return queue
+
+    def store(self, batches: Sequence[tuple[str, Sequence[Parcel]]]) -> Confirmation:
+        """Every batch into the queue of its key, or nothing at all."""
+        with self.lock:
+            if self._closed:
+                raise SendError(f"this {self.owner} is closed: nothing was sent; send before close()")
+            queues = [(self.queue(key), parcels) for key, parcels in batches]
+            if (bound := self._max_length) is not None:
+                for queue, parcels in queues:
+                    if len(queue) + len(parcels) > bound:
+                        raise QueueFull(
+                            f"{len(parcels)} more would exceed the {bound} tasks that may wait here: "
+                            "send again when workers have caught up, or raise max_length"
+                        )
+            for queue, parcels in queues:
+                queue.put(parcels)
+        return _STORED
+
+    def listen(self, key: str, prefetch: int) -> Listener:
+        if prefetch < 1:
+            raise ConfigError(f"{self.owner}.add_listener(prefetch): expected at least 1")
+        with self.lock:
+            if self._closed:
+                raise ConfigError(f"this {self.owner} is closed: make a new one to receive tasks")
+            listener = LocalListener(self.queue(key), prefetch, self.bury, self._listeners.discard)
+            self._listeners.add(listener)
+        return listener
+
+    def bury(self, refused: Sequence[tuple[Parcel, Receipt]]) -> None:
+        """Put refused tasks aside and tell so. Called without the lock: whoever listens may do as he likes."""
+        with self.lock:
+            full = len(self._dead) + len(refused) - (self._dead.maxlen or 0)
+            self._dead.extend(DeadLetter(parcel.meta, parcel.body, receipt) for parcel, receipt in refused)
+        for parcel, receipt in refused:
+            unknown = receipt is Receipt.WORKER_NOT_FOUND
+            reason = "no worker here runs a task of this name" if unknown else "its worker refused it for good"
+            code = EventCode.WORKER_NOT_FOUND if unknown else EventCode.DEAD_LETTER
+            self._tell(EventLevel.ERROR, code, f"dead-lettered: {reason}", parcel.meta)
+        if full > 0:
+            self._tell(EventLevel.WARNING, EventCode.DEAD_LETTER, f"{full} oldest dead letters dropped: no room")
+
+    def dead(self) -> list[DeadLetter]:
+        with self.lock:
+            return list(self._dead)
+
+    def waiting(self) -> int:
+        with self.lock:
+            return sum(len(queue) for queue in self._queues.values())
+
+    def stop_listeners(self) -> None:
+        with self.lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.close()
+
+    def close(self) -> None:
+        with self.lock:
+            if self._closed:
+                return
+            self._closed = True
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.release()
+        if left := self.waiting():
+            message = f"closed with {left} tasks that nobody has run; they are lost with this process"
+            self._tell(EventLevel.WARNING, EventCode.SHUTDOWN, message)
+
+    def _tell(self, level: EventLevel, code: EventCode, message: str, meta: Meta | None = None) -> None:
+        if self.source.active:
+            name, id = (meta.name, meta.id) if meta else ("", "")
+            self.source.publish(Event(self._origin, level, code, message, task=name, id=id))

@@ -1,0 +1,157 @@
+"""One queue in memory and those who take from it. Comes from a local broker's ``send``, goes to a worker's ``take``."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from typeddingo._io.threads import Deadline
+from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+
+__all__ = ["LocalListener", "LocalQueue"]
+
+
+class LocalQueue:
+    """First in, first out; what is given back goes to where it was. Every method is called with the lock held."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self.lock = lock
+        self.arrived = threading.Condition(lock)
+        """What takers with room sleep on."""
+        self._fresh: deque[Parcel] = deque()
+        # A ticket is drawn when a task is first taken, so all in here come before all in _fresh.
+        self._returned: list[tuple[int, Parcel]] = []
+        self._tickets = 0
+        self._sleepers = 0
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._returned)
+
+    def put(self, parcels: Sequence[Parcel]) -> None:
+        self._fresh.extend(parcels)
+        self.wake(len(parcels))
+
+    def put_back(self, ticket: int, parcel: Parcel) -> None:
+        heapq.heappush(self._returned, (ticket, parcel))
+        self.wake(1)
+
+    def pop(self) -> tuple[int, Parcel]:
+        if self._returned:
+            return heapq.heappop(self._returned)
+        self._tickets += 1
+        return self._tickets, self._fresh.popleft()
+
+    def wake(self, count: int) -> None:
+        """Wake up to ``count`` sleepers. Costs next to nothing while nobody sleeps, which is when it is busy."""
+        if self._sleepers:
+            self.arrived.notify(count)
+
+    def sleep(self, timeout: float | None) -> None:
+        self._sleepers += 1
+        try:
+            self.arrived.wait(timeout)
+        finally:
+            self._sleepers -= 1
+
+
+class LocalListener(Listener):
+    """Takes from one queue, for any number of threads."""
+
+    def __init__(
+        self,
+        queue: LocalQueue,
+        prefetch: int,
+        bury: Callable[[Sequence[tuple[Parcel, Receipt]]], None],
+        forget: Callable[[LocalListener], None],
+    ) -> None:
+        self._queue = queue
+        self._lock = queue.lock
+        self._prefetch = prefetch
+        self._bury = bury
+        self._forget = forget
+        self._held: dict[Delivery, tuple[int, Parcel]] = {}
+        # Takers without room sleep here: on the queue's condition they would swallow the wake-ups of those with room.
+        self._room = threading.Condition(self._lock)
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def take(self, count: int, timeout: float | None = None) -> Sequence[Delivery]:
+        """See ``Listener.take``. Blocks without polling."""
+        queue = self._queue
+        with self._lock:
+            try:
+                if not self._closed and not (queue and self._free):
+                    self._wait(Deadline(timeout))
+                taken: list[Delivery] = []
+                if not self._closed:
+                    for _ in range(min(count, self._free, len(queue))):
+                        ticket = queue.pop()
+                        delivery = Delivery(ticket[1].body, self)
+                        self._held[delivery] = ticket
+                        taken.append(delivery)
+                return taken
+            finally:
+                # The baton: whoever was woken and leaves something behind wakes the next, however he leaves.
+                if queue:
+                    queue.wake(1)
+
+    def _wait(self, deadline: Deadline) -> None:
+        queue = self._queue
+        while not self._closed and not (queue and self._free) and not deadline.passed:
+            if self._free:
+                queue.sleep(deadline.left)
+            else:
+                if queue:
+                    queue.wake(1)
+                self._room.wait(deadline.left)
+
+    @property
+    def _free(self) -> int:
+        return self._prefetch - len(self._held)
+
+    def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
+        """See ``Listener.settle``. A delivery that is settled already is left as it is."""
+        refused: list[tuple[Parcel, Receipt]] = []
+        with self._lock:
+            for delivery, receipt in receipts:
+                ticket = self._held.pop(delivery, None)
+                if ticket is None or receipt is Receipt.OK:
+                    continue
+                if receipt is Receipt.GIVE_BACK:
+                    self._queue.put_back(*ticket)
+                else:
+                    refused.append((ticket[1], receipt))
+            self._room.notify(len(receipts))
+            self._leave()
+        if refused:
+            self._bury(refused)
+
+    def close(self) -> None:
+        """See ``Listener.close``. What was taken stays with its taker, who still settles it."""
+        with self._lock:
+            self._close()
+
+    def release(self) -> None:
+        """Close, and put back what was taken and not settled."""
+        with self._lock:
+            for ticket in self._held.values():
+                self._queue.put_back(*ticket)
+            self._held.clear()
+            self._close()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._queue.arrived.notify_all()
+            self._room.notify_all()
+        self._leave()
+
+    def _leave(self) -> None:
+        """The broker keeps a closed listener in mind for as long as something is in its takers' hands."""
+        if self._closed and not self._held:
+            self._forget(self)
