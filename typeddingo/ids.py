@@ -1,0 +1,75 @@
+"""Ids for tasks. Comes from the task's id maker, goes into the header; with the name it is a task's identity."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import os
+import sys
+import threading
+from typing import Protocol, runtime_checkable
+
+__all__ = ["IDMaker", "IDMakerID", "SeqIDMaker", "UUIDMaker"]
+
+_BATCH = 256
+
+
+class IDMakerID(enum.IntEnum):
+    """The built-in id makers (Go: ``ID``, same values)."""
+
+    DEFAULT = 0
+    """SEQ in local mode, UUID else."""
+    UUID = 1
+    SEQ = 2
+
+
+@runtime_checkable
+class IDMaker(Protocol):
+    """Makes the id of every call (Go: ``IDMaker``). Called from any thread."""
+
+    def new_id(self, name: str, /) -> str:
+        """An id that no other call of the task ``name`` has, in this or any other process that shares its broker;
+        at most ``Limits.id`` bytes (Go: ``NewID``)."""
+        ...
+
+
+class UUIDMaker:
+    """Random UUIDs, version 4 of RFC 4122, 36 characters (Go: ``uuidMaker``). Thread-safe and fork-safe."""
+
+    def new_id(self, name: str = "", /) -> str:
+        """A fresh UUID; ``name`` plays no part in it."""
+        try:
+            return _pool.pop()
+        except IndexError:
+            return _refilled()
+
+
+class SeqIDMaker:
+    """ "1", "2", "3", …: readable, unique within one maker only (Go: ``SeqIDMaker``). Thread-safe."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def new_id(self, name: str = "", /) -> str:
+        """The next number; all names share one sequence, as in the seed's local mode."""
+        with self._lock:
+            return str(next(self._numbers))
+
+
+# One system call for 256 ids: a tenth of the time of uuid4(). list.pop is atomic, so the pool needs no lock.
+_pool: list[str] = []
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_pool.clear)  # else parent and child would hand out the same ids
+
+
+def _refilled() -> str:
+    digits = os.urandom(16 * _BATCH).hex()
+    _pool.extend([_as_uuid(digits[at : at + 32]) for at in range(32, len(digits), 32)])
+    return _as_uuid(digits[:32])
+
+
+def _as_uuid(digits: str) -> str:
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
