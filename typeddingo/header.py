@@ -75,7 +75,7 @@ class Header(NamedTuple):
 
 
 # Half the time of NamedTuple's own constructor, which every received frame would pay for.
-_new_header: Callable[[type[Header], tuple[str, str, tuple[int, ...]]], Header] = tuple.__new__  # pyright: ignore[reportUnknownMemberType]  # typeshed leaves its item type open
+_new_header: Callable[[type[Header], tuple[str, str, tuple[int, ...]]], Header] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # typeshed leaves its item type open
 
 
 @lru_cache(maxsize=1024)
