@@ -1,0 +1,49 @@
+"""Wakes coroutines from any thread. Comes from whoever ends a ``Result``, goes to the event loops that await it.
+
+Waking a loop costs a system call, so a burst of wakeups for one loop shares one ``call_soon_threadsafe``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+__all__ = ["Wakeup", "wake"]
+
+Wakeup = asyncio.Future[None]
+"""What a coroutine awaits; made on its own loop."""
+
+_lock = threading.RLock()
+"""Reentrant: a signal handler or a destructor may wake somebody in the middle of ``wake``."""
+_due: dict[asyncio.AbstractEventLoop, list[Wakeup]] = {}
+"""Only the loops that have been told to look, and until they have looked."""
+
+
+def wake(wakeup: Wakeup) -> bool:
+    """Complete a wakeup on its own loop, soon. False when that loop is closed. Thread-safe, does not block."""
+    loop = wakeup.get_loop()
+    with _lock:
+        if loop.is_closed():
+            _due.pop(loop, None)
+            return False
+        if (due := _due.get(loop)) is not None:
+            due.append(wakeup)
+            return True
+        for dead in [other for other in _due if other.is_closed()]:
+            del _due[dead]
+        _due[loop] = [wakeup]
+    try:
+        loop.call_soon_threadsafe(_look, loop)
+    except RuntimeError:  # closed since
+        with _lock:
+            _due.pop(loop, None)
+        return False
+    return True
+
+
+def _look(loop: asyncio.AbstractEventLoop) -> None:
+    with _lock:
+        due = _due.pop(loop, [])
+    for wakeup in due:
+        if not wakeup.done():
+            wakeup.set_result(None)
