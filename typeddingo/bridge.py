@@ -1,0 +1,50 @@
+"""The interface between tasks and whatever carries them. Comes from the app, goes to pools (local) or adapters (remote)."""
+
+from __future__ import annotations
+
+import abc
+from contextlib import AbstractContextManager
+
+from typeddingo._io.threads import Deadline
+from typeddingo.errors import ConfigError, SendError
+from typeddingo.registry import Entry
+from typeddingo.role import Role
+
+__all__ = ["Bridge", "closed_error", "need_counts"]
+
+
+class Bridge(abc.ABC):
+    """What an app needs to be local or remote (Go: ``bridge``). Thread-safe."""
+
+    @abc.abstractmethod
+    def join(self, entry: Entry) -> None:
+        """Compile ``entry.send``: when the task is registered, and again when something of it was changed."""
+
+    @abc.abstractmethod
+    def allocate(self, entry: Entry, count: int, share: int) -> int:
+        """Start workers; returns how many could not be started. Raises ``ConfigError``."""
+
+    @abc.abstractmethod
+    def use(self, adapter: object, roles: Role) -> Role:
+        """Attach an adapter; returns the roles it plays now. Raises ``ConfigError``."""
+
+    @abc.abstractmethod
+    def batch(self) -> AbstractContextManager[None]:
+        """Inside it ``send`` does not wait for confirmations; leaving it does."""
+
+    @abc.abstractmethod
+    def close(self, deadline: Deadline) -> None:
+        """Give the running tasks until the deadline, then end every result that is still pending."""
+
+
+def closed_error(name: str) -> SendError:
+    """What a call gets after ``close``."""
+    return SendError(f"task {name!r} was not sent: its app is closed; call it while the app is open")
+
+
+def need_counts(name: str, count: object, share: object) -> None:
+    """Refuse bad counts before anything is touched: the name stays usable (the seed burnt it)."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ConfigError(f"allocate({name!r}): count must be a whole number, 1 or more")
+    if not isinstance(share, int) or isinstance(share, bool) or share < 0:
+        raise ConfigError(f"allocate({name!r}): share must be a whole number: 1 or more, or 0 for one group of all")

@@ -1,0 +1,148 @@
+"""``App("local")``: from the caller's thread to a pool in this process and back into the ``Result``.
+
+By reference after the contract's check, or through the task's marshaller with ``Config(marshal_locally=True)``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
+
+from typeddingo._io.threads import Deadline
+from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.context import Context, Slot
+from typeddingo.errors import ConfigError, QueueFull
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.execute import Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.message import TaskMessage
+from typeddingo.option import Option
+from typeddingo.outcome import Outcome, shutdown_report
+from typeddingo.pool import LoopPool, Pool, ThreadPool
+from typeddingo.registry import Entry, Registry, Send
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+from typeddingo.wire import Wire
+
+__all__ = ["LocalBridge"]
+
+ASYNC_WORKERS = 100
+"""Coroutines of one task at a time in its default pool: they cost no thread."""
+
+
+class LocalBridge(Bridge):
+    """Thread-safe. A pool a task, started by ``allocate`` or by the first call."""
+
+    def __init__(self, runtime: Runtime, registry: Registry) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._pools: dict[str, Pool[Local]] = {}
+
+    def join(self, entry: Entry) -> None:
+        with self._lock:
+            if (pool := self._pools.get(entry.name)) is None:
+                pool = self._pools[entry.name] = self._new_pool(entry)
+        wire = Wire.of(self._registry, entry) if self._runtime.config.marshal_locally else None
+        entry.send = self._compile(entry, pool, wire)
+
+    def allocate(self, entry: Entry, count: int, share: int) -> int:
+        need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result
+        with self._lock:
+            if self._runtime.closing:
+                raise ConfigError(f"allocate({entry.name!r}): the app is closed")
+            return self._pools[entry.name].grow(count)
+
+    def use(self, adapter: object, roles: Role) -> Role:
+        raise ConfigError(
+            "this app is local: it has its own producer, consumer, reporter and store; App('remote') takes adapters"
+        )
+
+    def batch(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def close(self, deadline: Deadline) -> None:
+        with self._lock:
+            pools = list(self._pools.values())
+        for pool in pools:
+            self._sweep(pool)
+        for pool in pools:
+            pool.join(deadline)
+        for name, pool in self._pools.items():
+            self._abandon(name, pool)
+
+    def _compile(self, entry: Entry, pool: Pool[Local], wire: Wire | None) -> Send:
+        """The hot path of a local call, everything that does not change between calls bound beforehand."""
+        name, default, bound = entry.name, entry.option, self._runtime.config.max_length
+        bind, put, waiting = entry.contract.bind, pool.put, pool.waiting
+        make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
+        runtime, background = self._runtime, self._runtime.handlers.run
+
+        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
+            if runtime.closing:
+                raise closed_error(name)
+            args, kwargs = bind(args, kwargs)
+            outcome = make(name, new_id(name), option or default)
+            outcome._background = background
+            if bound is not None and waiting() >= bound:
+                raise QueueFull(f"task {name!r}: {bound} calls are waiting already; call again when some have ended")
+            if wire is None:
+                put((outcome, args, kwargs, option or default))
+            else:
+                task = TaskMessage(name, outcome.id, args, kwargs, option or default)
+                put((outcome, wire, wire.encode_task(task), option or default))
+            if not pool.size:
+                self._start_default(entry, pool)
+            if pool.closed:  # closed since we looked: whoever sees it last ends the call
+                self._sweep(pool)
+            return outcome
+
+        return send
+
+    def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
+        count = entry.workers or (ASYNC_WORKERS if entry.contract.is_async else self._runtime.config.workers)
+        with self._lock:
+            if not pool.size and not pool.closed:
+                pool.grow(count)
+
+    def _new_pool(self, entry: Entry) -> Pool[Local]:
+        runtime = self._runtime
+        marshal = runtime.config.marshal_locally
+        if entry.contract.is_async:
+            work = through_wire_async if marshal else by_reference_async
+            return LoopPool(runtime.loop, self._new_slot, lambda slot: work(entry, slot), _shut)
+        run = through_wire if marshal else by_reference
+        return ThreadPool(entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot), _shut)
+
+    def _new_slot(self) -> Slot[Local]:
+        return Slot(self._describe)
+
+    def _describe(self, call: Local) -> Context:
+        outcome, option = call[0], call[3]
+        return Context(
+            outcome.name, outcome.id, option, emit=outcome._deliver, cancelled=self._runtime.is_closing
+        )
+
+    def _sweep(self, pool: Pool[Local]) -> None:
+        """Close a pool, and end the calls it will not run."""
+        for call in pool.close():
+            _shut(call)
+
+    def _abandon(self, name: str, pool: Pool[Local]) -> None:
+        """The deadline has passed: end what still runs for its callers. The task itself cannot be stopped."""
+        for call in pool.running():
+            _shut(call)
+            self._runtime.publish(
+                Role.WORKER,
+                EventLevel.WARNING,
+                EventCode.SHUTDOWN,
+                f"task {name!r} was still running when its app was closed",
+                task=name,
+                id=call[0].id,
+            )
+
+
+def _shut(call: Local) -> None:
+    outcome = call[0]
+    outcome._deliver(shutdown_report(outcome.name, outcome.id, call[3]))

@@ -1,0 +1,97 @@
+"""What a running task may ask about itself. Comes from the worker that runs it, seen by the user's function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Generic, TypeVar
+
+from typeddingo.errors import ConfigError
+from typeddingo.message import Report, Status
+from typeddingo.option import Option
+
+__all__ = ["Context", "Slot", "current_context", "current_slot"]
+
+J = TypeVar("J")
+
+
+def _never() -> bool:
+    return False
+
+
+def _nowhere(report: Report[object]) -> None: ...
+
+
+class Context:
+    """The call a task is running for (Go: none). Injected first with ``context=True``, and what ``current_context()``
+    returns. ``Context()`` alone is an empty one, for calling a task's function by hand in a test.
+
+    Valid while the task runs; any thread the task starts may use it.
+    """
+
+    __slots__ = ("_cancelled", "_emit", "attempt", "id", "name", "option")
+
+    def __init__(
+        self,
+        name: str = "",
+        id: str = "",
+        option: Option = Option(),  # noqa: B008  # frozen
+        *,
+        attempt: int = 1,
+        emit: Callable[[Report[object]], object] = _nowhere,
+        cancelled: Callable[[], bool] = _never,
+    ) -> None:
+        self.name = name
+        self.id = id
+        self.option = option
+        self.attempt = attempt
+        self._emit = emit
+        self._cancelled = cancelled
+
+    @property
+    def cancelled(self) -> bool:
+        """The app is closing: a long task should end soon."""
+        return self._cancelled()
+
+    def progress(self, done: float | None = None, total: float | None = None) -> None:
+        """Send a Progress report to the caller, if it asked for them (``monitor_progress``); else does nothing.
+
+        ``done`` of ``total``, in whatever unit the task counts. Returns at once, raises nothing.
+        """
+        if self.option.monitor_progress and not self.option.ignore_report:
+            self._emit(Report(self.name, self.id, Status.PROGRESS, self.option))
+
+
+class Slot(Generic[J]):
+    """What one worker is doing right now. The worker sets ``job`` for every task, which is all a task costs here;
+    the ``Context`` is made when somebody asks."""
+
+    __slots__ = ("_context", "_describe", "_described", "job")
+
+    def __init__(self, describe: Callable[[J], Context]) -> None:
+        self.job: J | None = None
+        self._describe = describe
+        self._described: J | None = None
+        self._context = Context()
+
+    def context(self) -> Context:
+        """The context of the task that runs here."""
+        if (job := self.job) is None:
+            raise ConfigError("current_context() has no task to speak of: it was called after the task had ended")
+        if self._described is not job:
+            self._context = self._describe(job)
+            self._described = job
+        return self._context
+
+
+current_slot: ContextVar[Slot[object]] = ContextVar("typeddingo_slot")
+"""Set once a worker thread, once a coroutine: never once a call."""
+
+
+def current_context() -> Context:
+    """The context of the task that is running here: in its worker thread, its coroutine, or a thread that carries
+    their ``contextvars``. Raises ``ConfigError`` outside a task."""
+    slot = current_slot.get(None)
+    if slot is None:
+        raise ConfigError("current_context() was called outside a task: it has a value only while a worker runs one")
+    return slot.context()

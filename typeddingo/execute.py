@@ -1,0 +1,176 @@
+"""Run one task and tell what came of it. Comes from a pool or a worker, goes to a ``Report`` or straight to the outcome.
+
+Compiled once a worker: what is known of the task before a call is not looked up during one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from typeddingo.context import Slot
+from typeddingo.failure import failure_of
+from typeddingo.header import Header
+from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.option import Option
+from typeddingo.outcome import Outcome
+from typeddingo.registry import Entry
+from typeddingo.wire import Wire
+
+__all__ = [
+    "ByReference",
+    "Encoded",
+    "Local",
+    "by_reference",
+    "by_reference_async",
+    "failed",
+    "perform",
+    "perform_async",
+    "through_wire",
+    "through_wire_async",
+]
+
+ByReference: TypeAlias = "tuple[Outcome, tuple[object, ...], Mapping[str, object], Option]"
+"""A call in this process: its outcome, the checked arguments, its option."""
+Encoded: TypeAlias = "tuple[Outcome, Wire, bytes, Option]"
+"""The same as a frame, with what encoded it."""
+Local: TypeAlias = "ByReference | Encoded"
+
+
+def failed(name: str, id: str, option: Option, error: BaseException) -> Report[object]:
+    """The Fail report of what a task raised."""
+    return Report(name, id, Status.FAIL, option, failure_of(error))
+
+
+# In this process, by reference
+
+
+def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], None]:
+    """A sync task whose objects never leave the process: the hot path of ``App("local")``."""
+    fn = _injected(entry, slot)
+    split, join = entry.contract.split_returns, entry.contract.join_returns
+
+    def run(call: ByReference) -> None:
+        outcome, args, kwargs, option = call
+        try:
+            if option.monitor_progress:
+                _announce(outcome, option)
+            value = join(split(fn(*args, **kwargs) if kwargs else fn(*args)))
+        except BaseException as error:  # SystemExit too: it ends the task, not the worker
+            outcome._deliver(failed(outcome.name, outcome.id, option, error))
+        else:
+            outcome._succeed(value)
+
+    return run
+
+
+def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], Awaitable[None]]:
+    """The same for an ``async def``."""
+    work = perform_async(entry, slot)
+
+    async def run(call: ByReference) -> None:
+        outcome, args, kwargs, option = call
+        if option.monitor_progress:
+            _announce(outcome, option)
+        outcome._deliver(await work(TaskMessage(outcome.name, outcome.id, args, kwargs, option)))
+
+    return run
+
+
+# In this process, through the wire codec
+
+
+def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], None]:
+    """A sync task of ``Config(marshal_locally=True)``: decoded here, its report encoded and decoded again."""
+    work = perform(entry, slot)
+
+    def run(call: Encoded) -> None:
+        if isinstance(task := _arrived(call), TaskMessage):
+            task = work(task)
+        _return(call, task)
+
+    return run
+
+
+def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], Awaitable[None]]:
+    """The same for an ``async def``."""
+    work = perform_async(entry, slot)
+
+    async def run(call: Encoded) -> None:
+        if isinstance(task := _arrived(call), TaskMessage):
+            task = await work(task)
+        _return(call, task)
+
+    return run
+
+
+def _arrived(call: Encoded) -> TaskMessage | Report[object]:
+    """The task of a frame, or the report that says why there is none."""
+    outcome, wire, frame, option = call
+    if option.monitor_progress:
+        _announce(outcome, option)
+    try:
+        return wire.decode_task(Header.from_bytes(frame), frame)
+    except Exception as error:
+        return failed(outcome.name, outcome.id, option, error)
+
+
+def _return(call: Encoded, report: Report[object]) -> None:
+    outcome, wire, _, _ = call
+    try:
+        frame = wire.encode_report(report)
+        outcome._deliver(wire.decode_report(Header.from_bytes(frame), frame))
+    except Exception as error:
+        outcome._close(error)
+
+
+def _announce(outcome: Outcome, option: Option) -> None:
+    """The two reports before the final one, for who monitors progress (Go: both right before the call)."""
+    outcome._deliver(Report(outcome.name, outcome.id, Status.SENT, option))
+    outcome._deliver(Report(outcome.name, outcome.id, Status.PROGRESS, option))
+
+
+# Anywhere
+
+
+def perform(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage], Report[object]]:
+    """A sync task, from message to report. Total: whatever happens becomes a report."""
+    invoke = _invoke(entry, slot)
+    contract = entry.contract
+
+    def run(task: TaskMessage) -> Report[object]:
+        try:
+            values = contract.split_returns(invoke(task.args, task.kwargs))
+        except BaseException as error:
+            return failed(task.name, task.id, task.option, error)
+        return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
+
+    return run
+
+
+def perform_async(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage], Awaitable[Report[object]]]:
+    """As ``perform``, for an ``async def``. A cancelled coroutine is a failed task."""
+    invoke = _invoke(entry, slot)
+    contract = entry.contract
+
+    async def run(task: TaskMessage) -> Report[object]:
+        try:
+            values = contract.split_returns(await invoke(task.args, task.kwargs))
+        except BaseException as error:
+            return failed(task.name, task.id, task.option, error)
+        return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
+
+    return run
+
+
+def _injected(entry: Entry, slot: Slot[Any]) -> Callable[..., Any]:
+    """The function as a worker calls it: the context, where it wants one, goes in first."""
+    if not entry.context:
+        return entry.fn
+    fn, context = entry.fn, slot.context
+    return lambda *args, **kwargs: fn(context(), *args, **kwargs)
+
+
+def _invoke(entry: Entry, slot: Slot[Any]) -> Callable[[tuple[object, ...], Mapping[str, object]], Any]:
+    fn = _injected(entry, slot)
+    return lambda args, kwargs: fn(*args, **kwargs)

@@ -1,0 +1,65 @@
+"""An exception as text that can travel. Comes from a worker's ``except``, goes into the Fail report."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from typeddingo.contract import ReturnMisfit
+from typeddingo.errors import ErrorCode, WireError
+from typeddingo.message import Failure
+
+__all__ = ["TEXT_LIMIT", "failure_of"]
+
+TEXT_LIMIT = 8 * 1024
+"""Bytes of a message or a traceback that travel, at most."""
+
+_ENGINE = str(Path(__file__).parent)
+_CUT = " … "
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Describe what a task raised. Total: an exception that cannot even describe itself is described without its help."""
+    if isinstance(error, ReturnMisfit):
+        return Failure(ErrorCode.RETURN, _tidy(str(error)))
+    if isinstance(error, WireError):
+        return Failure(ErrorCode.INVOKE, _tidy(str(error)))
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return Failure(ErrorCode.PANIC, _message(error), name, _traceback(error))
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return _tidy(str(error))
+    except Exception:
+        return "(the exception has no message: its __str__ raised)"
+
+
+def _traceback(error: BaseException) -> str:
+    """The user's frames alone: how the engine got there helps nobody. Holds source lines, never values."""
+    try:
+        summary = traceback.TracebackException.from_exception(error, compact=True)
+        summary.stack = traceback.StackSummary.from_list(
+            frame for frame in summary.stack if not frame.filename.startswith(_ENGINE)
+        )
+        return _cap("".join(summary.format()), keep_tail=True)
+    except Exception:
+        return "(the traceback could not be formatted)"
+
+
+def _tidy(text: str) -> str:
+    """Capped, without control characters (a terminal or a log file would obey them) or lone surrogates."""
+    text = text[:TEXT_LIMIT]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return _cap(text)
+
+
+def _cap(text: str, *, keep_tail: bool = False) -> str:
+    raw = text.encode("utf-8", "backslashreplace")
+    if len(raw) <= TEXT_LIMIT:
+        return raw.decode()
+    room = TEXT_LIMIT - len(_CUT.encode())
+    head, tail = (room // 4, room - room // 4) if keep_tail else (room, 0)
+    return raw[:head].decode(errors="ignore") + _CUT + (raw[-tail:].decode(errors="ignore") if tail else "")

@@ -1,0 +1,46 @@
+"""What the engine sees of a ``Result``: three ways to end it. Comes from the bridge, held by pools and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from typeddingo.errors import ErrorCode
+from typeddingo.message import Failure, Report, Status
+from typeddingo.option import Option
+
+__all__ = ["Background", "MakeOutcome", "Outcome", "shutdown_report"]
+
+Background: TypeAlias = Callable[[Callable[[], None]], None]
+"""Runs a callable on the app's handler thread."""
+
+
+class Outcome(Protocol):
+    """The engine's half of a ``Result``; the rooms above hold the other half. Thread-safe, ended by the first end."""
+
+    _background: Background | None
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    def _succeed(self, value: object, /) -> None:
+        """The final success, by reference."""
+
+    def _deliver(self, report: Report[object], /) -> None:
+        """Any report, in order."""
+
+    def _close(self, error: Exception, /) -> None:
+        """No report will come, and why."""
+
+
+MakeOutcome: TypeAlias = Callable[[str, str, Option], Outcome]
+"""Name, id, option."""
+
+
+def shutdown_report(name: str, id: str, option: Option) -> Report[object]:
+    """What a caller gets for a task that had not ended when its app was closed. It never travels."""
+    reason = "the app was closed before the task ended"
+    return Report(name, id, Status.FAIL, option, Failure(ErrorCode.SHUTDOWN, reason))

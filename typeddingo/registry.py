@@ -1,0 +1,206 @@
+"""Name → function, contract, option, marshallers, id maker (Go: ``fnMgr`` and its two siblings).
+
+Comes from the app (registration), read by the bridge, the mapper and the workers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from typeddingo.config import Limits
+from typeddingo.contract import Contract
+from typeddingo.errors import ConfigError
+from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
+from typeddingo.invoker import Invoker
+from typeddingo.marshaller import Marshaller, MarshallerID
+from typeddingo.option import Option
+
+__all__ = ["Entry", "Registry", "Send"]
+
+Send: TypeAlias = "Callable[[tuple[object, ...], Mapping[str, object], Option | None], object]"
+"""One call: arguments, named arguments, option (None: the task's own). Returns the ``Result``."""
+
+
+def _unbound(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> object:
+    raise ConfigError("this task belongs to no app yet: include its collection with app.include(tasks)")
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One registered task. Only the registry changes it; everybody else reads it, without a lock."""
+
+    name: str
+    fn: Callable[..., object]
+    contract: Contract
+    option: Option = Option()
+    context: bool = False
+    """The worker injects the ``Context`` as the first argument."""
+    workers: int | None = None
+    """Workers of its default pool; None: as many as ``Config.workers``."""
+    marshaller: int | Marshaller = MarshallerID.DEFAULT
+    report_marshaller: int | Marshaller = MarshallerID.DEFAULT
+    id_maker: int | IDMaker = IDMakerID.DEFAULT
+    send: Send = field(default=_unbound, repr=False)
+    """Compiled by the bridge from all of the above."""
+
+
+class Registry:
+    """Thread-safe. Every refusal is a ``ConfigError`` that says what to do instead."""
+
+    def __init__(self, default_ids: IDMaker, limits: Limits) -> None:
+        self._lock = threading.RLock()
+        self._limits = limits
+        self._entries: dict[str, Entry] = {}
+        self._marshallers: dict[int, Marshaller] = {}
+        self._id_makers: dict[int, IDMaker] = {IDMakerID.DEFAULT: default_ids}
+
+    def __iter__(self) -> Iterator[Entry]:
+        with self._lock:
+            return iter(list(self._entries.values()))
+
+    def find(self, name: str) -> Entry | None:
+        """The task of this name, if there is one."""
+        return self._entries.get(name)
+
+    def get(self, name: str) -> Entry:
+        """The task of this name."""
+        if (entry := self._entries.get(name)) is None:
+            raise ConfigError(f"no task is called {name!r}: register it first, with @app.task or app.register")
+        return entry
+
+    def add(self, entry: Entry) -> None:
+        """A new task. Its marshallers and its id maker must exist."""
+        self.id_maker_of(entry)
+        self._prepare(entry, entry.marshaller, entry.report_marshaller)
+        with self._lock:
+            if entry.name in self._entries:
+                raise ConfigError(
+                    f"a task called {entry.name!r} is registered already: give one of the two another name, name='…'"
+                )
+            self._entries[entry.name] = entry
+
+    def set_option(self, name: str, option: Option) -> Entry:
+        """Options are frozen: the caller cannot change this one later (the seed's could)."""
+        if not isinstance(option, Option):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise ConfigError("set_option: expected an Option, for example Option(monitor_progress=True)")
+        entry = self.get(name)
+        entry.option = option
+        return entry
+
+    def set_marshaller(self, name: str, task: int, report: int) -> Entry:
+        """Ids of what encodes the calls and the reports of a task."""
+        entry = self.get(name)
+        self._prepare(entry, task, report)
+        entry.marshaller, entry.report_marshaller = task, report
+        return entry
+
+    def set_id_maker(self, name: str, id: int) -> Entry:
+        """The id of what names the calls of a task."""
+        self._id_maker(id)
+        entry = self.get(name)
+        entry.id_maker = id
+        return entry
+
+    def add_marshaller(self, id: int, marshaller: Marshaller) -> None:
+        """A marshaller must also say how its arguments reach a function: it must be an ``Invoker`` too, as in the seed."""
+        _need_id("add_marshaller", id)
+        if not isinstance(marshaller, Invoker):
+            raise ConfigError(
+                "add_marshaller: the object must be an Invoker as well: "
+                "inherit from LazyInvoker (exact types) or GenericInvoker (type correction)"
+            )
+        with self._lock:
+            if id in self._marshallers or id in _MARSHALLERS:
+                raise ConfigError(f"marshaller id {int(id)} is taken: 0 to 3 are built in, choose another one")
+            self._marshallers[id] = marshaller
+
+    def add_id_maker(self, id: int, maker: IDMaker) -> None:
+        """Ids 0 to 2 are built in."""
+        _need_id("add_id_maker", id)
+        if not callable(getattr(maker, "new_id", None)):
+            raise ConfigError("add_id_maker: the object must have a method new_id(name) that returns a str")
+        with self._lock:
+            if id in self._id_makers or id in _ID_MAKERS:
+                raise ConfigError(f"id maker id {int(id)} is taken: 0 to 2 are built in, choose another one")
+            self._id_makers[id] = maker
+
+    def marshaller_of(self, entry: Entry) -> Marshaller:
+        """What encodes the calls of a task."""
+        return self._marshaller(entry.marshaller)
+
+    def report_marshaller_of(self, entry: Entry) -> Marshaller:
+        """What encodes the reports of a task."""
+        return self._marshaller(entry.report_marshaller)
+
+    def id_maker_of(self, entry: Entry) -> IDMaker:
+        """What names the calls of a task."""
+        return self._id_maker(entry.id_maker)
+
+    def _marshaller(self, id: int | Marshaller) -> Marshaller:
+        if not isinstance(id, int):
+            return id
+        with self._lock:
+            if (marshaller := self._marshallers.get(id)) is None:
+                if (make := _MARSHALLERS.get(id)) is None:
+                    raise ConfigError(f"no marshaller has the id {int(id)}: add it first with app.add_marshaller")
+                marshaller = self._marshallers[id] = make(self._limits)
+            return marshaller
+
+    def _prepare(self, entry: Entry, *marshallers: int | Marshaller) -> None:
+        """Tell marshallers of a task they will carry (Go: ``Prepare``). The default one has nothing to prepare: it is
+        not even loaded by an app whose objects travel by reference."""
+        for id in marshallers:
+            if id != MarshallerID.DEFAULT:
+                self._marshaller(id).prepare(entry.contract)
+
+    def _id_maker(self, id: int | IDMaker) -> IDMaker:
+        if not isinstance(id, int):
+            return id
+        with self._lock:
+            if (maker := self._id_makers.get(id)) is None:
+                if (make := _ID_MAKERS.get(id)) is None:
+                    raise ConfigError(f"no id maker has the id {int(id)}: add it first with app.add_id_maker")
+                maker = self._id_makers[id] = make()
+            return maker
+
+
+def _need_id(what: str, id: object) -> None:
+    if not isinstance(id, int) or isinstance(id, bool):
+        raise ConfigError(f"{what}: the id must be a whole number")
+
+
+# Imported when first used: an app that never leaves its process needs none of them.
+
+
+def _json(limits: Limits) -> Marshaller:
+    from typeddingo.marshallers.json import JSONMarshaller
+
+    return JSONMarshaller(limits)
+
+
+def _msgpack(limits: Limits) -> Marshaller:
+    from typeddingo.marshallers.msgpack import MsgpackMarshaller
+
+    return MsgpackMarshaller(limits)
+
+
+def _json_safe(limits: Limits) -> Marshaller:
+    from typeddingo.marshallers.json_safe import JSONSafeMarshaller
+
+    return JSONSafeMarshaller(limits)
+
+
+_MARSHALLERS: dict[int, Callable[[Limits], Marshaller]] = {
+    MarshallerID.DEFAULT: _json,
+    MarshallerID.JSON: _json,
+    MarshallerID.MSGPACK: _msgpack,
+    MarshallerID.JSONSAFE: _json_safe,
+}
+_ID_MAKERS: dict[int, Callable[[], IDMaker]] = {
+    IDMakerID.DEFAULT: UUIDMaker,
+    IDMakerID.UUID: UUIDMaker,
+    IDMakerID.SEQ: SeqIDMaker,
+}

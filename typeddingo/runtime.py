@@ -1,0 +1,95 @@
+"""What the rooms of one app share: settings, threads, the task loop, the handler thread, events.
+
+Made by the app, held by its bridge, pools and workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from typeddingo._io.loop import LoopThread
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.config import Config
+from typeddingo.events import Event, EventCode, EventLevel, EventMux
+from typeddingo.outcome import MakeOutcome
+from typeddingo.role import Role
+
+__all__ = ["HandlerThread", "Runtime"]
+
+_log = logging.getLogger("typeddingo")
+_numbers = itertools.count(1)
+
+
+class Runtime:
+    """One per app; thread-safe."""
+
+    def __init__(self, config: Config, make: MakeOutcome) -> None:
+        owner = f"app{next(_numbers)}"
+        self.config = config
+        self.make = make
+        self.events = EventMux()
+        self.threads = Threads(owner)
+        self.loop = LoopThread(Threads(owner))
+        self.handlers = HandlerThread(Threads(owner), self.events)
+        self.closing = False
+        """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def publish(
+        self, origin: Role, level: EventLevel, code: EventCode, message: str, *, task: str = "", id: str = ""
+    ) -> None:
+        """Tell whoever listens; free when nobody does."""
+        if self.events.active:
+            self.events.publish(Event(origin, level, code, message, task=task, id=id))
+
+
+class HandlerThread:
+    """Runs the handlers of results that nobody waits for, one after the other. Started on first need."""
+
+    def __init__(self, threads: Threads, events: EventMux) -> None:
+        self._threads = threads
+        self._events = events
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def run(self, callback: Callable[[], None]) -> None:
+        """Run it on the thread, soon; once stopped, here and now: no handler is ever lost."""
+        with self._lock:
+            if not self._stopped:
+                self._queue.put(callback)
+                if self._thread is None:
+                    self._thread = self._threads.start("handlers", self._loop)
+                return
+        self._call(callback)
+
+    def stop(self) -> None:
+        """End the thread after what is queued. Idempotent; does not wait."""
+        with self._lock:
+            if not self._stopped:
+                self._stopped = True
+                self._queue.put(None)
+
+    def join(self, deadline: Deadline) -> list[str]:
+        """After ``stop``: wait until the queue is empty. Returns the thread's name if it is not by the deadline."""
+        return self._threads.join(deadline)
+
+    def _loop(self) -> None:
+        while (callback := self._queue.get()) is not None:
+            self._call(callback)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:
+            _log.exception("a result's handler raised")
+            self._events.publish(
+                Event(Role.BRIDGE, EventLevel.ERROR, EventCode.HANDLER_FAILED, "a result's handler raised")
+            )

@@ -1,0 +1,56 @@
+"""One task's marshallers joined with its contract: messages to frames and back.
+
+Comes from the registry, used by both bridges (calls out, reports in) and by workers (calls in, reports out).
+"""
+
+from __future__ import annotations
+
+from typeddingo.contract import Contract
+from typeddingo.errors import ErrorCode
+from typeddingo.failure import failure_of
+from typeddingo.header import Header
+from typeddingo.marshaller import Marshaller
+from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.registry import Entry, Registry
+
+__all__ = ["Wire"]
+
+
+class Wire:
+    """Immutable; made anew when a marshaller of the task is set."""
+
+    __slots__ = ("_contract", "_reports", "_tasks")
+
+    def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
+        self._contract = contract
+        self._tasks = tasks
+        self._reports = reports
+
+    @classmethod
+    def of(cls, registry: Registry, entry: Entry) -> Wire:
+        """The wire of a registered task."""
+        return cls(entry.contract, registry.marshaller_of(entry), registry.report_marshaller_of(entry))
+
+    def encode_task(self, task: TaskMessage) -> bytes:
+        """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
+        return self._tasks.encode_task(self._contract, task)
+
+    def decode_task(self, header: Header, frame: bytes) -> TaskMessage:
+        """Raises ``WireError``."""
+        return self._tasks.decode_task(self._contract, header, frame)
+
+    def encode_report(self, report: Report[object]) -> bytes:
+        """Total: a report that cannot be encoded (too large, say) becomes the Fail report that says so, because its
+        caller waits for one."""
+        try:
+            return self._reports.encode_report(self._contract, report)
+        except Exception as error:
+            reason = f"the task ended, and its outcome cannot be reported: {failure_of(error).message}"
+            lesser = Report[object](
+                report.name, report.id, Status.FAIL, report.option, Failure(ErrorCode.RETURN, reason)
+            )
+            return self._reports.encode_report(self._contract, lesser)
+
+    def decode_report(self, header: Header, frame: bytes) -> Report[object]:
+        """Raises ``WireError``."""
+        return self._reports.decode_report(self._contract, header, frame)
