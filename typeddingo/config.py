@@ -10,6 +10,16 @@ from typeddingo.errors import ConfigError
 __all__ = ["Config", "Limits"]
 
 
+def _need_count(what: str, value: object, *, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{what}: expected a whole number of at least {least}")
+
+
+def _need_seconds(what: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise ConfigError(f"{what}: expected a number of seconds, 0 or more")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a frame may be before any work is done on it; a frame over a limit is a ``LimitError``."""
@@ -59,13 +69,3 @@ class Config:
             raise ConfigError("Config(marshal_locally): expected True or False")
         if not isinstance(self.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
             raise ConfigError("Config(limits): expected a Limits object, for example Limits(frame=1024 * 1024)")
-
-
-def _need_count(what: str, value: object, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{what}: expected a whole number of at least {least}")
-
-
-def _need_seconds(what: str, value: object) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
-        raise ConfigError(f"{what}: expected a number of seconds, 0 or more")
