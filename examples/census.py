@@ -115,8 +115,8 @@ class Census:
 
 @tasks.task(workers=2)
 def measure(path: Path) -> ModuleStats:
-    """Read and parse one file. UTF-8 is required whatever the file declares: anything else is a failure to report."""
-    text = path.read_text(encoding="utf-8")
+    """Read and parse one file. It must be UTF-8, whatever it declares: anything else is a failure to report."""
+    text = path.read_text(encoding="utf-8-sig")
     functions: list[FunctionSize] = []
     classes = 0
     imports: set[str] = set()
@@ -141,7 +141,7 @@ def measure(path: Path) -> ModuleStats:
     return ModuleStats(
         path=path,
         lines=len(lines),
-        code_lines=sum(not line.isspace() and line != "" and not line.lstrip().startswith("#") for line in lines),
+        code_lines=sum(bool(line) and not line.startswith("#") for line in map(str.strip, lines)),
         functions=len(functions),
         classes=classes,
         longest_function=max(functions, default=None),
@@ -176,7 +176,9 @@ def take_census(app: App, root: Path, paths: Sequence[Path], tick: Callable[[], 
 
 def tables(census: Census) -> Iterator[Table]:
     """The census as tables: totals, the largest modules, syntax, failures."""
-    totals = Table("files", "lines", "code lines", "functions", "classes", "failures", "seconds", title=str(census.root))
+    totals = Table(
+        "files", "lines", "code lines", "functions", "classes", "failures", "seconds", title=str(census.root)
+    )
     counts = (
         len(census.modules) + len(census.failures),
         census.total(lambda m: m.lines),
