@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TypeVar, cast, overload
 
 from typeddingo.handlers import mutex
@@ -39,7 +40,7 @@ class _Gathered(Result[tuple[object, ...]]):
         if not parts:
             self._succeed(())
         for part in parts:
-            part._on_end(lambda part=part: self._part_ended(part))
+            part._on_end(functools.partial(self._part_ended, part))
 
     def _part_ended(self, part: Result[object]) -> None:
         if part.ok:
@@ -99,7 +100,8 @@ def gather(*results: Result[object]) -> Result[tuple[object, ...]]:
     """One result for many: the tuple of what they return, in their order. Returns at once; thread-safe.
 
     It ends when all have succeeded. As soon as one has not, it ends as that one did: ``get`` raises its ``TaskFailed``,
-    which names the task and id of the part. The parts go on and keep their own handlers. ``gather()`` of nothing has succeeded.
+    which names the task and id of the part. The parts go on and keep their own handlers. ``gather()`` of nothing has
+    succeeded.
     """
     for result in results:
         if not isinstance(result, Result):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers

@@ -1,11 +1,11 @@
-"""The handlers of one result: each fires once, in one thread at a time. Comes from ``on_ok`` and ``on_nok``, fired by ``Result``."""
+"""The handlers of one result: each fires once, in one thread at a time. Comes from ``on_ok`` …, fired by ``Result``."""
 
 from __future__ import annotations
 
 import threading
 from _thread import LockType, allocate_lock
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from typeddingo._io.wakeups import Wakeup, wake
@@ -13,9 +13,9 @@ from typeddingo._io.wakeups import Wakeup, wake
 __all__ = ["Handlers", "firing", "mutex"]
 
 mutex = threading.RLock()
-"""Guards the state of every result: a section is a handful of bytecodes, and no user code runs inside one. Shared because
-a lock a result would be a third of a result's cost; reentrant because a signal handler or a destructor may end a
-result while its thread is inside a section."""
+"""Guards the state of every result: a section is a handful of bytecodes, and no user code runs inside one. Shared
+because a lock a result would be a third of a result's cost; reentrant because a signal handler or a destructor may
+end a result while its thread is inside a section."""
 
 
 class _Here(threading.local):
@@ -26,8 +26,8 @@ _here = _Here()
 
 
 @contextmanager
-def firing() -> Iterator[None]:
-    """Marks this thread as running user code of a handler: it waits for no other handler, so none can wait in a ring."""
+def firing() -> Generator[None]:
+    """Marks this thread as running a handler: it waits for no other handler, so that none can wait in a ring."""
     _here.depth += 1
     try:
         yield

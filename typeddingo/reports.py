@@ -1,4 +1,4 @@
-"""The reports of one task as a stream. Comes from ``Result.reports``, read by the caller in ``for`` or ``async for``."""
+"""The reports of one task as a stream. Comes from ``Result.reports``, read in ``for`` or ``async for``."""
 
 from __future__ import annotations
 

@@ -13,9 +13,7 @@ from _thread import allocate_lock
 from collections.abc import Callable, Generator
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Generic, TypeVar, TypeVarTuple, cast
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, TypeVarTuple, cast
 
 from typeddingo._io.wakeups import Wakeup, wake
 from typeddingo.errors import (
@@ -64,11 +62,11 @@ class _Annex:
 
 
 class Result(Generic[R_co]):
-    """What a task will return (Go: ``Result``). Thread-safe; every method may be called from any thread, and from a handler.
+    """What a task will return (Go: ``Result``). Thread-safe: call any method from any thread and from handlers.
 
-    Handlers fire exactly once. One registered before the end fires in a thread that waits (``get``, ``wait``, ``await``)
-    or, when nobody waits, in the app's handler thread; one registered after the end fires at once, where it is registered.
-    A wait returns after the handlers that were registered before. What a handler raises is logged, never raised.
+    Handlers fire exactly once. One registered before the end fires in a thread that waits (``get``, ``wait``,
+    ``await``) or, when nobody waits, in the app's handler thread; one registered after the end fires at once, where it
+    is registered. A wait returns after the handlers that were registered before. What a handler raises is logged.
     """
 
     __slots__ = (
@@ -133,10 +131,10 @@ class Result(Generic[R_co]):
         return cast("Report[R_co]", annex.reports[-1]) if annex is not None and annex.reports else None
 
     def get(self, timeout: float | None = None) -> R_co:
-        """What the task returned. Waits at most ``timeout`` seconds, for ever by default; 0 or less looks and does not wait.
+        """What the task returned. Waits at most ``timeout`` seconds, for ever by default; 0 or less does not wait.
 
-        Raises ``TaskFailed`` (the task's own failure), ``ResultTimeout`` (wait again), ``ResultClosed``, ``ReportsIgnored``
-        or the ``SendError`` or ``WireError`` that ended it; a new exception each time.
+        Raises ``TaskFailed`` (the task's own failure), ``ResultTimeout`` (wait again), ``ResultClosed``,
+        ``ReportsIgnored`` or the ``SendError`` or ``WireError`` that ended it; a new exception each time.
         """
         if (timeout is not None or self._annex is not None or not self._state) and not self._settle(timeout):
             raise self._late(timeout)
@@ -164,8 +162,8 @@ class Result(Generic[R_co]):
         raise self._error()
 
     def reports(self, timeout: float | None = None) -> Reports[R_co]:
-        """Every report as it arrives, for ``for`` and ``async for``: Sent and Progress with ``monitor_progress``, and the final one.
-        ``timeout``: seconds that one step may wait before it raises ``ResultTimeout``."""
+        """Every report as it arrives, for ``for`` and ``async for``: Sent and Progress with ``monitor_progress``, and
+        the final one. ``timeout``: seconds that one step may wait before it raises ``ResultTimeout``."""
         return Reports(self._peek, self._watch, self._unwatch, None if timeout is None else _seconds(timeout))
 
     def __aiter__(self) -> Reports[R_co]:
@@ -175,25 +173,35 @@ class Result(Generic[R_co]):
 
     def on_ok(self, handler: Callable[[R_co], object]) -> Self:
         """Call ``handler`` with the return value when the task succeeds (Go: ``OnOK``)."""
-        self._register(handler, lambda: self._state == _OK and self._call(handler, (self._value,)))
-        return self
+
+        def fire() -> None:
+            if self._state == _OK:
+                self._call(handler, (self._value,))
+
+        return self._register(handler, fire)
 
     def on_ok_args(self: Result[tuple[*Ts]], handler: Callable[[*Ts], object]) -> Result[tuple[*Ts]]:
         """As ``on_ok`` for a task that returns a tuple: each value is an argument (Go: ``OnOK``)."""
-        self._register(
-            handler, lambda: self._state == _OK and self._call(handler, cast("tuple[object, ...]", self._value))
-        )
-        return self
+
+        def fire() -> None:
+            if self._state == _OK:
+                self._call(handler, cast("tuple[object, ...]", self._value))
+
+        return self._register(handler, fire)
 
     def on_nok(self, handler: Callable[[TaskFailed | ResultError], object]) -> Self:
         """Call ``handler`` with the failure when the task fails, or with a ``ResultError`` when its outcome will
         never be known (Go: ``OnNOK``)."""
-        self._register(handler, lambda: self._state >= _FAILED and self._call(handler, (self._reason(),)))
-        return self
+
+        def fire() -> None:
+            if self._state >= _FAILED:
+                self._call(handler, (self._reason(),))
+
+        return self._register(handler, fire)
 
     def then(self) -> Self:
-        """Let the handlers fire without anybody waiting, from the app's handler thread (Go: ``Then``). They do so in any
-        case; this says that it is wanted. Raises ``NoHandler`` when none was ever registered."""
+        """Let the handlers fire without anybody waiting, from the app's handler thread (Go: ``Then``). They do so in
+        any case; this says that it is wanted. Raises ``NoHandler`` when none was ever registered."""
         if self._annex is None or not self._annex.registered:
             raise NoHandler(
                 f"then() on a result of task {self.name!r} without a handler: call on_ok() or on_nok() first"
@@ -371,7 +379,7 @@ class Result(Generic[R_co]):
 
     # handlers
 
-    def _register(self, handler: Callable[..., object], fire: Callable[[], object]) -> None:
+    def _register(self, handler: object, fire: Callable[[], None]) -> Self:
         if not callable(handler):
             raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
         annex = self._extended()
@@ -379,9 +387,10 @@ class Result(Generic[R_co]):
         with mutex:
             if not self._state:
                 annex.handlers.add(fire)
-                return
+                return self
         with firing():
             fire()
+        return self
 
     def _call(self, handler: Callable[..., object], args: tuple[object, ...]) -> None:
         try:
@@ -402,9 +411,9 @@ class Result(Generic[R_co]):
         if (report := self._report) is None:
             value = self._value
             values = (
-                () if value is None else cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+                cast("tuple[object, ...]", value) if isinstance(value, tuple) else () if value is None else (value,)
             )
-            report = self._report = Report(self.name, self.id, Status.SUCCESS, self.option, None, values, value)
+            report = self._report = Report(self.name, self.id, Status.SUCCESS, self.option, None, _slots(value), value)
         return cast("Report[R_co]", report)
 
     def _error(self) -> Exception:
@@ -465,9 +474,16 @@ def _seconds(timeout: float) -> float:
     return timeout
 
 
+def _slots(value: object) -> tuple[object, ...]:
+    """A return value as return values, which are what a report carries."""
+    if isinstance(value, tuple):
+        return cast("tuple[object, ...]", value)
+    return () if value is None else (value,)
+
+
 def _fresh(error: Exception) -> Exception:
     """A copy without traceback. ``__init__`` is not run again: it may want other arguments than it kept."""
-    copy = cast("Exception", type(error).__new__(type(error), *error.args))
+    copy = type(error).__new__(type(error), *error.args)
     copy.__dict__.update(error.__dict__)
     copy.__cause__ = error.__cause__
     return copy

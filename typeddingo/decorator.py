@@ -1,0 +1,287 @@
+"""``task`` and ``register``, typed once for everything that collects tasks. Comes from the user's function, goes to
+``_add`` of the ``App`` or of a ``Tasks`` collection; what comes back is the handle."""
+
+from __future__ import annotations
+
+import abc
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, cast, overload
+
+from typeddingo.context import Context
+from typeddingo.contract import Contract
+from typeddingo.converter import Converter
+from typeddingo.errors import ConfigError, SignatureError
+from typeddingo.ids import IDMaker, IDMakerID
+from typeddingo.marshaller import Marshaller, MarshallerID
+from typeddingo.method import MethodConverter, is_method, typed_self
+from typeddingo.option import Option
+from typeddingo.task import AsyncTask, Sender, SyncTask, Task
+
+__all__ = ["Decorate", "DecorateInjected", "TaskDecorator", "TaskSpec", "task_name"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What ``@app.task(…)`` was given, but for the name."""
+
+    context: bool = False
+    option: Option = Option()  # noqa: RUF009  # frozen
+    marshaller: int | Marshaller = MarshallerID.DEFAULT
+    report_marshaller: int | Marshaller = MarshallerID.DEFAULT
+    id_maker: int | IDMaker = IDMakerID.DEFAULT
+    strict: bool = True
+    workers: int | None = None
+    converter: Converter | None = None
+
+
+class Decorate(Protocol):
+    """What ``@app.task(…)`` gives: takes the function, returns its handle."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # an async def fits both; the first is meant
+        self,
+        fn: Callable[P, Coroutine[object, Never, R]],
+        /,
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+class DecorateInjected(Protocol):
+    """What ``@app.task(context=True, …)`` gives: the first parameter is the worker's business, not the caller's."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # as above
+        self,
+        fn: Callable[Concatenate[Context, P], Coroutine[object, Never, R]],
+        /,
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context, P], R], /) -> SyncTask[P, R]: ...
+
+
+class TaskDecorator(abc.ABC):
+    """Base of everything tasks can be declared on."""
+
+    @abc.abstractmethod
+    def _add(self, contract: Contract, spec: TaskSpec) -> Sender:
+        """Take a task in: its name is ``contract.name``, its function ``contract.fn``. Raises ``ConfigError``."""
+
+    @overload
+    def task(  # type: ignore[overload-overlap]  # as above
+        self,
+        fn: Callable[P, Coroutine[object, Never, R]],
+        /,
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, fn: Callable[P, R], /) -> SyncTask[P, R]: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = ...,
+        context: Literal[False] = ...,
+        option: Option = ...,
+        marshaller: int | Marshaller = ...,
+        report_marshaller: int | Marshaller = ...,
+        id_maker: int | IDMaker = ...,
+        strict: bool = ...,
+        workers: int | None = ...,
+        converter: Converter | None = ...,
+    ) -> Decorate: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = ...,
+        context: Literal[True],
+        option: Option = ...,
+        marshaller: int | Marshaller = ...,
+        report_marshaller: int | Marshaller = ...,
+        id_maker: int | IDMaker = ...,
+        strict: bool = ...,
+        workers: int | None = ...,
+        converter: Converter | None = ...,
+    ) -> DecorateInjected: ...
+    def task(
+        self,
+        fn: Callable[..., object] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        context: bool = False,
+        option: Option = Option(),  # noqa: B008  # frozen
+        marshaller: int | Marshaller = MarshallerID.DEFAULT,
+        report_marshaller: int | Marshaller = MarshallerID.DEFAULT,
+        id_maker: int | IDMaker = IDMakerID.DEFAULT,
+        strict: bool = True,
+        workers: int | None = None,
+        converter: Converter | None = None,
+    ) -> object:
+        """Make a function a task: ``@app.task``, or ``@app.task(name="billing.charge", …)`` (Go: ``Register``).
+
+        ``name``: what it is called in every process, by default ``module.qualname``. ``context``: the worker injects
+        the ``Context`` as first argument. ``option``: how calls are reported unless ``with_options`` says otherwise.
+        ``marshaller``, ``report_marshaller``, ``id_maker``: ids or objects. ``strict``: False lets values be corrected
+        to their annotations. ``workers``: size of its pool when nothing is allocated. ``converter``: asked first, for
+        every annotation.
+
+        In a class body it makes a method a task: called through an instance, it runs on that instance, in a worker of
+        this process. Raises ``SignatureError`` when the annotations cannot be a contract, ``ConfigError`` when the name
+        is taken.
+        """
+        spec = TaskSpec(context, option, marshaller, report_marshaller, id_maker, strict, workers, converter)
+        if fn is not None:
+            return self._declare(fn, name, spec, _caller_locals())
+
+        def decorate(fn: Callable[..., object], /) -> object:
+            return self._declare(fn, name, spec, _caller_locals())
+
+        return decorate
+
+    @overload
+    def register(  # type: ignore[overload-overlap]  # as above
+        self,
+        name: str,
+        fn: Callable[P, Coroutine[object, Never, R]],
+        *,
+        context: Literal[False] = ...,
+        option: Option = ...,
+        marshaller: int | Marshaller = ...,
+        report_marshaller: int | Marshaller = ...,
+        id_maker: int | IDMaker = ...,
+        strict: bool = ...,
+        workers: int | None = ...,
+        converter: Converter | None = ...,
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def register(
+        self,
+        name: str,
+        fn: Callable[P, R],
+        *,
+        context: Literal[False] = ...,
+        option: Option = ...,
+        marshaller: int | Marshaller = ...,
+        report_marshaller: int | Marshaller = ...,
+        id_maker: int | IDMaker = ...,
+        strict: bool = ...,
+        workers: int | None = ...,
+        converter: Converter | None = ...,
+    ) -> SyncTask[P, R]: ...
+    @overload
+    def register(  # type: ignore[overload-overlap]  # as above
+        self,
+        name: str,
+        fn: Callable[Concatenate[Context, P], Coroutine[object, Never, R]],
+        *,
+        context: Literal[True],
+        option: Option = ...,
+        marshaller: int | Marshaller = ...,
+        report_marshaller: int | Marshaller = ...,
+        id_maker: int | IDMaker = ...,
+        strict: bool = ...,
+        workers: int | None = ...,
+        converter: Converter | None = ...,
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def register(
+        self,
+        name: str,
+        fn: Callable[Concatenate[Context, P], R],
+        *,
+        context: Literal[True],
+        option: Option = ...,
+        marshaller: int | Marshaller = ...,
+        report_marshaller: int | Marshaller = ...,
+        id_maker: int | IDMaker = ...,
+        strict: bool = ...,
+        workers: int | None = ...,
+        converter: Converter | None = ...,
+    ) -> SyncTask[P, R]: ...
+    def register(
+        self,
+        name: str,
+        fn: Callable[..., object],
+        *,
+        context: bool = False,
+        option: Option = Option(),  # noqa: B008  # frozen
+        marshaller: int | Marshaller = MarshallerID.DEFAULT,
+        report_marshaller: int | Marshaller = MarshallerID.DEFAULT,
+        id_maker: int | IDMaker = IDMakerID.DEFAULT,
+        strict: bool = True,
+        workers: int | None = None,
+        converter: Converter | None = None,
+    ) -> object:
+        """Make any callable a task under a name: a function, bound method, closure or callable object (Go: ``Register``).
+
+        A bound method is stateful: the worker runs it on the instance that *its* process registered. The handle of a
+        method task, ``service.mul``, is taken as the bound method it stands for. Otherwise as ``task``.
+        """
+        spec = TaskSpec(context, option, marshaller, report_marshaller, id_maker, strict, workers, converter)
+        return self._declare(fn, name, spec, _caller_locals())
+
+    def _declare(
+        self, fn: Callable[..., object], name: str | None, spec: TaskSpec, namespace: Mapping[str, object]
+    ) -> Task[..., object]:
+        fn = _plain(fn)
+        name = task_name(fn) if name is None else name
+        slot = typed_self(fn, name, spec.context) if is_method(fn) else None
+        contract = Contract.of(
+            fn,
+            name=name,
+            context=spec.context,
+            strict=spec.strict,
+            converter=spec.converter if slot is None else MethodConverter(slot, spec.converter),
+            namespace=namespace if "<locals>" in getattr(fn, "__qualname__", "") else None,
+        )
+        handle: type[Task[..., object]] = AsyncTask if contract.is_async else SyncTask
+        return handle(fn, self._add(contract, spec), slot=slot, injected=spec.context)
+
+
+def _plain(fn: object) -> Callable[..., object]:
+    if isinstance(fn, Task):
+        return cast("Task[..., object]", fn).fn
+    if isinstance(fn, (staticmethod, classmethod)):
+        raise SignatureError("@task goes below @staticmethod, next to the function; a classmethod cannot be a task")
+    if not callable(fn):
+        raise SignatureError(f"a task must be callable, not {type(fn).__name__}")
+    return fn
+
+
+def _caller_locals() -> Mapping[str, object]:
+    """The names where a task is declared: annotations may use classes that are local to a function."""
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  # its public spelling is in inspect
+    return frame.f_locals
+
+
+def task_name(fn: Callable[..., object]) -> str:
+    """``module.qualname``, the same in the process that runs the file and in one that imports it."""
+    qualname = getattr(fn, "__qualname__", None)
+    if not isinstance(qualname, str):
+        raise ConfigError(
+            f"a {type(fn).__name__} has no name of its own: register it under one, app.register('name', …)"
+        )
+    if "<lambda>" in qualname:
+        raise ConfigError("a lambda has no name: register it under one, app.register('name', …)")
+    return f"{_module_name(getattr(fn, '__module__', None) or '__main__')}.{qualname}"
+
+
+def _module_name(module: str) -> str:
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:  # python -m package.module
+        name = cast("str", spec.name)
+        return name.removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return os.path.splitext(os.path.basename(file))[0] if file else "interactive"

@@ -1,0 +1,91 @@
+"""Tasks declared without an app. Comes from a module that knows no app, goes to ``App.include``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+from typeddingo.contract import Contract
+from typeddingo.decorator import TaskDecorator, TaskSpec
+from typeddingo.errors import ConfigError
+from typeddingo.option import Option
+from typeddingo.task import Sender
+
+__all__ = ["Tasks"]
+
+Add = Callable[[Contract, TaskSpec], Sender]
+
+
+class _Socket:
+    """The ``Sender`` of a declared task: the app's own is plugged in later."""
+
+    def __init__(self, contract: Contract, spec: TaskSpec) -> None:
+        self.contract = contract
+        self.spec = spec
+        self.plug: Sender | None = None
+
+    @property
+    def name(self) -> str:
+        return self.contract.name
+
+    @property
+    def option(self) -> Option:
+        return self.spec.option if self.plug is None else self.plug.option
+
+    @property
+    def send(self) -> Callable[[tuple[object, ...], Mapping[str, object], Option | None], object]:
+        return self._plugged().send
+
+    @property
+    def send_async(
+        self,
+    ) -> Callable[[tuple[object, ...], Mapping[str, object], Option | None], Coroutine[object, None, object]]:
+        return self._plugged().send_async
+
+    @property
+    def send_many(self) -> Callable[[Sequence[tuple[object, ...]], Option | None], object]:
+        return self._plugged().send_many
+
+    def _plugged(self) -> Sender:
+        if (plug := self.plug) is None:
+            raise ConfigError(f"task {self.name!r} belongs to no app yet: app.include(…) its Tasks collection first")
+        return plug
+
+
+class Tasks(TaskDecorator):
+    """A collection of tasks (Go: none): ``@tasks.task`` as on an app, then ``app.include(tasks)``.
+
+    The handles are the same objects before and after; calling one before is a ``ConfigError``. A collection belongs to
+    one app, because a handle can send to one only: where two apps need the same tasks, make the collection in a
+    function.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: list[_Socket] = []
+        self._app_add: Add | None = None
+
+    def _add(self, contract: Contract, spec: TaskSpec) -> Sender:
+        socket = _Socket(contract, spec)
+        with self._lock:
+            if (add := self._app_add) is None:
+                if any(other.name == contract.name for other in self._sockets):
+                    raise ConfigError(
+                        f"a task called {contract.name!r} is in this collection already: give one of the two another name"
+                    )
+                self._sockets.append(socket)
+                return socket
+        return add(contract, spec)
+
+    def _include_in(self, add: Add) -> None:
+        """The app's side of ``include``. Raises ``ConfigError``."""
+        with self._lock:
+            if self._app_add is not None:
+                raise ConfigError(
+                    "these tasks are included in an app already: a handle sends to one app; "
+                    "where two apps need the same tasks, make the collection in a function and call it for each"
+                )
+            for socket in self._sockets:
+                if socket.plug is None:
+                    socket.plug = add(socket.contract, socket.spec)
+            self._app_add = add
