@@ -96,11 +96,11 @@ def _read_fixed(fixed: bytes) -> tuple[int, int, int, int]:
     return count, start, start + id_size, total
 
 
-def frame_bytes(id: str, name: str, payload: bytes) -> bytes:
-    """A whole frame of one piece: header without chunks, then the payload. Raises ``HeaderError``."""
+def frame_bytes(id: str, name: str, *payload: bytes) -> bytes:
+    """A whole frame of one chunk: header without registry, then the pieces of the payload. Raises ``HeaderError``."""
     id_bytes = id.encode() if id.isascii() else _utf8(id, "id")
     prefix, name_bytes = _parts(name, len(id_bytes), 0)
-    return b"".join((prefix, id_bytes, name_bytes, payload))
+    return b"".join((prefix, id_bytes, name_bytes, *payload))
 
 
 def compose_bytes(id: str, name: str, chunks: Sequence[bytes]) -> bytes:

@@ -1,0 +1,61 @@
+"""Decoded parts put together as a message. Comes from every marshaller's decoder, goes to a worker or a ``Result``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from typeddingo.contract import Contract
+from typeddingo.errors import DecodeError
+from typeddingo.header import Header
+from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.option import Option
+
+__all__ = ["arrived_report", "arrived_task"]
+
+_NO_KEYWORDS: Mapping[str, object] = {}
+
+
+def arrived_task(
+    contract: Contract,
+    header: Header,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    option: Option,
+    reply_to: str = "",
+) -> TaskMessage:
+    """A task whose arguments make a complete call. Raises ``DecodeError``."""
+    contract.check_loaded(args, kwargs)
+    return TaskMessage(header.name, header.id, args, kwargs or _NO_KEYWORDS, option, reply_to)
+
+
+def arrived_success(contract: Contract, header: Header, option: Option, values: tuple[object, ...]) -> Report[object]:
+    """A report of what the task returned. Raises ``DecodeError`` for a wrong count of values."""
+    if len(values) != contract.returns.count:
+        raise DecodeError(
+            f"task {contract.name!r}: '-> {contract.returns_text}' is {contract.returns.count} return values, "
+            f"the report holds {len(values)}"
+        )
+    return Report(header.name, header.id, Status.SUCCESS, option, None, values, contract.join_returns(values))
+
+
+def arrived_report(
+    contract: Contract,
+    header: Header,
+    status: Status,
+    option: Option,
+    failure: Failure | None,
+    load: Callable[[], tuple[object, ...]],
+    *,
+    has_values: bool,
+) -> Report[object]:
+    """A report says one thing: what came back, why it failed, or neither. ``load`` makes the values; it is called for
+    a success only. Raises ``DecodeError``."""
+    if status is Status.SUCCESS:
+        if failure is not None:
+            raise DecodeError(f"task {contract.name!r}: a success report holds no error, this one does")
+        return arrived_success(contract, header, option, load())
+    if has_values:
+        raise DecodeError(f"task {contract.name!r}: only a success report holds return values, this is {status.name}")
+    if failure is not None and status is not Status.FAIL:
+        raise DecodeError(f"task {contract.name!r}: only a fail report holds an error, this is {status.name}")
+    return Report(header.name, header.id, status, option, failure)

@@ -1,0 +1,56 @@
+"""What a frame must be before it is worked on. Comes from the marshallers and goes back to them, or is a ``WireError``."""
+
+from __future__ import annotations
+
+import jiter
+
+from typeddingo.config import Limits
+from typeddingo.errors import DecodeError, HeaderError, LimitError
+from typeddingo.header import Header
+from typeddingo.marshallers.scan import nesting, overflowing
+
+__all__ = ["check_arrival", "check_json", "size_of"]
+
+
+def check_arrival(name: str, header: Header, frame: bytes, limits: Limits) -> None:
+    """Who the frame is for and how large it is, before the payload is looked at. Raises ``LimitError``, ``HeaderError``."""
+    if len(frame) > limits.frame:
+        raise LimitError(f"task {name!r}: a frame is at most {limits.frame} bytes, this one has {len(frame)}")
+    if header.name != name:
+        raise HeaderError(f"task {name!r}: the frame belongs to another task")
+    if len(header.id) > limits.id or (not header.id.isascii() and size_of(header.id) > limits.id):
+        raise LimitError(f"task {name!r}: an id is at most {limits.id} bytes")
+    if len(header.registry) > limits.registry:
+        raise LimitError(f"task {name!r}: a frame has at most {limits.registry} chunks")
+    if len(name) > limits.name or not name.isprintable() or (not name.isascii() and size_of(name) > limits.name):
+        raise LimitError(f"a task's name is printable and at most {limits.name} bytes")
+
+
+def _check_depth(name: str, data: bytes, limits: Limits) -> None:
+    """JSON nested too deep, before a parser sees it. Raises ``LimitError``."""
+    if len(data) > limits.depth and nesting(data, limits.depth) > limits.depth:
+        raise LimitError(f"task {name!r}: arrays and objects are nested deeper than {limits.depth}")
+
+
+def check_json(name: str, data: bytes, limits: Limits, *, whole: bool = False) -> None:
+    """What JSON parsers let through: depth, keys given twice, NaN literals, numbers beyond a float.
+
+    ``whole``: also that it is well-formed; else that is left to whoever parses it next, and the parse here is saved
+    where the bytes themselves prove that there is nothing to find. Raises ``LimitError``, ``DecodeError``.
+    """
+    _check_depth(name, data, limits)
+    if whole or b"{" in data or b"N" in data or b"I" in data:
+        try:
+            jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+        except ValueError as err:
+            text = str(err)
+            if text.startswith("Detected duplicate key"):  # would repeat the key, which may be user data
+                text = "an object's key is given twice"
+            raise DecodeError(f"task {name!r}: refused as JSON: {text}") from None
+    if overflowing(data):
+        raise DecodeError(f"task {name!r}: refused as JSON: a number is larger than a float can be")
+
+
+def size_of(text: str) -> int:
+    """Bytes of a text as UTF-8."""
+    return len(text.encode("utf-8", "surrogatepass"))

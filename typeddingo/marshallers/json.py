@@ -1,0 +1,126 @@
+"""Marshaller 1, and what DEFAULT means: one compact JSON document a frame, readable by Go dingo.
+
+    task     {"O":{"IR":false,"MP":false},"A":[…]}
+    report   {"S":3,"E":null,"O":{"IR":false,"MP":false},"R":[…]}
+
+Comes from the bridge, goes to a broker or backend; and back. What both ends of this package write is recognised by its
+first bytes, and the values are loaded from where they lie; everything else is read with care.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from typeddingo.config import Limits
+from typeddingo.contract import Contract
+from typeddingo.errors import DecodeError
+from typeddingo.header import Header, frame_bytes
+from typeddingo.invoker import DirectInvoker
+from typeddingo.marshallers import envelope
+from typeddingo.marshallers.arrival import arrived_report, arrived_success, arrived_task
+from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
+from typeddingo.marshallers.guard import check_arrival, check_json
+from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.option import Option
+from typeddingo.row import Row, Unfit
+
+__all__ = ["JSONMarshaller"]
+
+_PLAIN = Option()
+_TASK_HEAD = b'{"O":{"IR":false,"MP":false},"A":'
+_SUCCESS_HEAD = b'{"S":3,"E":null,"O":{"IR":false,"MP":false},"R":'
+
+
+class JSONMarshaller(DirectInvoker):
+    """Go: ``JsonMarshaller``. Thread-safe; the values it decodes are typed already, so it calls functions directly."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+
+    def prepare(self, contract: Contract, /) -> None:
+        """Nothing to prepare: the contract is compiled (Go: ``Prepare``)."""
+
+    def encode_task(self, contract: Contract, task: TaskMessage, /) -> bytes:
+        """Go: ``EncodeTask``. Raises ``PayloadTooLarge``, ``ConfigError`` for a name or id over its limit."""
+        check_names(task.name, task.id, self._limits)
+        try:
+            # Nothing is null here, not []: Go's nil slice.
+            args = contract.arguments.dump_json(task.args) if task.args else b"null"
+            extra = envelope.task_extra(contract, task)
+        except Unfit as err:
+            raise unsendable(contract, err) from None
+        if extra or task.option != _PLAIN:
+            option = envelope.option_text(task.option, extra)
+            frame = frame_bytes(task.id, task.name, b'{"O":', option, b',"A":', args, b"}")
+        else:
+            frame = frame_bytes(task.id, task.name, _TASK_HEAD, args, b"}")
+        check_size(task.name, frame, self._limits)
+        return frame
+
+    def decode_task(self, contract: Contract, header: Header, frame: bytes, /) -> TaskMessage:
+        """Go: ``DecodeTask``. Raises ``WireError``."""
+        check_arrival(contract.name, header, frame, self._limits)
+        start = header.length
+        if frame.startswith(_TASK_HEAD, start) and frame.endswith(b"]}"):
+            args = self._ours(contract, contract.arguments, frame[start + len(_TASK_HEAD) : -1])
+            if args is not None:
+                return arrived_task(contract, header, args, {}, _PLAIN)
+        members = self._members(contract, frame[start:])
+        option, extra = envelope.read_option(members.get("O"))
+        kwargs, reply_to = envelope.read_task_extra(contract, extra)
+        args = contract.arguments.load_json(_listed(members.get("A")))
+        return arrived_task(contract, header, args, kwargs, option, reply_to)
+
+    def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
+        """Go: ``EncodeReport``. Raises ``PayloadTooLarge``."""
+        returned = report.status is Status.SUCCESS
+        try:
+            values = contract.returns.dump_json(report.values) if returned else b"null"
+        except Unfit as err:
+            raise unreturnable(contract, err) from None
+        if returned and report.option == _PLAIN:
+            frame = frame_bytes(report.id, report.name, _SUCCESS_HEAD, values, b"}")
+        else:
+            failure = envelope.failure_text(report.failure)
+            option = envelope.option_text(report.option, envelope.report_extra(report.failure))
+            head = b'{"S":%d,"E":%b,"O":%b,"R":' % (report.status, failure, option)
+            frame = frame_bytes(report.id, report.name, head, values, b"}")
+        check_size(report.name, frame, self._limits)
+        return frame
+
+    def decode_report(self, contract: Contract, header: Header, frame: bytes, /) -> Report[object]:
+        """Go: ``DecodeReport``. Raises ``WireError``."""
+        check_arrival(contract.name, header, frame, self._limits)
+        start = header.length
+        if frame.startswith(_SUCCESS_HEAD, start) and frame.endswith(b"]}"):
+            values = self._ours(contract, contract.returns, frame[start + len(_SUCCESS_HEAD) : -1])
+            if values is not None:
+                return arrived_success(contract, header, _PLAIN, values)
+        members = self._members(contract, frame[start:])
+        option, extra = envelope.read_option(members.get("O"))
+        failure = envelope.read_failure(members.get("E"), extra)
+        status = envelope.read_status(members.get("S"))
+        listed = _listed(members.get("R"))
+        load = partial(contract.returns.load_json, listed)
+        return arrived_report(contract, header, status, option, failure, load, has_values=listed != b"[]")
+
+    def _ours(self, contract: Contract, row: Row, listed: bytes) -> tuple[object, ...] | None:
+        """The values between our own first and last bytes. None when that is not one array after all: then something
+        else stands there too, and the careful way finds out what."""
+        check_json(contract.name, listed, self._limits)
+        try:
+            return row.load_json(listed)
+        except DecodeError as err:
+            if err.misfits and err.misfits[0].kind != "json_invalid":
+                raise
+            return None
+
+    def _members(self, contract: Contract, payload: bytes) -> dict[str, bytes]:
+        """The careful way: all of it is well-formed JSON, then it is cut at the top level."""
+        check_json(contract.name, payload, self._limits, whole=True)
+        return envelope.members_of(payload)
+
+
+def _listed(text: bytes | None) -> bytes:
+    """Missing or null is Go's nil slice: nothing listed."""
+    return b"[]" if text is None or text == b"null" else text
