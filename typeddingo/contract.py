@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
 from typeddingo.converter import Converter
-from typeddingo.errors import ArgumentError, DecodeError, Misfit
+from typeddingo.converters.codecs import Codecs
+from typeddingo.errors import ArgumentError, DecodeError, Misfit, SignatureError
 from typeddingo.row import Names, Row, Unfit
 from typeddingo.signature import Signature, read_signature
 
@@ -33,11 +34,11 @@ class Contract:
 
     __slots__ = ("_bind", "_count", "_join", "_slow", "arguments", "fn", "keywords", "name", "returns", "signature", "strict")
 
-    def __init__(self, name: str, fn: Callable[..., Any], signature: Signature, strict: bool, converter: Converter | None) -> None:
+    def __init__(self, name: str, fn: Callable[..., Any], signature: Signature, codecs: Codecs) -> None:
         self.name = name
         self.fn = fn
         self.signature = signature
-        self.strict = strict
+        self.strict = codecs.strict
         positional = signature.positional
         tail = signature.var_positional
         self.arguments = Row(
@@ -45,19 +46,17 @@ class Contract:
             task=name,
             required=sum(p.required for p in positional),
             tail=(tail.name, tail.annotation) if tail else None,
-            strict=strict,
-            converter=converter,
+            codecs=codecs,
         )
         extra = signature.var_keyword
         self.keywords = Names(
             {p.name: p.annotation for p in (*positional, *signature.keyword_only)},
             task=name,
             extra=extra.annotation if extra else None,
-            strict=strict,
-            converter=converter,
+            codecs=codecs,
         )
         slots, self._join = _return_slots(signature.returns)
-        self.returns = Row(slots, task=name, required=len(slots), strict=strict, converter=converter)
+        self.returns = Row(slots, task=name, codecs=codecs)
         self._count = len(positional)
         self._slow = tail is not None or any(p.keyword_only and p.required for p in signature.parameters)
 
@@ -73,7 +72,14 @@ class Contract:
         namespace: Mapping[str, object] | None = None,
     ) -> Contract:
         """Compile the contract of a function. Raises ``SignatureError``."""
-        return cls(name, fn, read_signature(fn, name=name, context=context, namespace=namespace), strict, converter)
+        codecs = Codecs(strict=strict, converter=converter, namespace=namespace)
+        signature = read_signature(fn, name=name, context=context, namespace=namespace)
+        try:
+            contract = cls(name, fn, signature, codecs)
+            codecs.settle()
+        except SignatureError as err:
+            raise SignatureError(f"task {name!r}: {err}") from err.__cause__
+        return contract
 
     @property
     def is_async(self) -> bool:

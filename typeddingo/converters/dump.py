@@ -1,0 +1,205 @@
+"""The transform that makes a serializer: checked values to wire forms. Every scalar becomes what any format can hold.
+
+The mode is ``json`` for JSON text and ``binary`` for formats that have bytes and their own nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic_core import SchemaSerializer, core_schema
+
+from typeddingo.converters.check import Check, member_checks
+from typeddingo.converters.leaves import Leaf, dump_bytes
+from typeddingo.converters.nodes import Node, int_keys, resolve, text_keys
+from typeddingo.converters.transform import Transform
+from typeddingo.converters.unions import is_discriminated, picker, plan_union
+
+__all__ = ["BINARY", "Dump", "build_serializer", "wire_name"]
+
+BINARY = "binary"
+"""The serialization mode of formats that carry bytes as bytes."""
+
+_CONFIG = core_schema.CoreConfig(ser_json_inf_nan="strings")
+
+
+def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSerializer:
+    """A serializer of a rewritten node, without models' prebuilt ones."""
+    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node  # type: ignore[arg-type]  # Node is a CoreSchema
+    return SchemaSerializer(schema, _CONFIG, _use_prebuilt=False)
+
+
+class Dump(Transform):
+    """``foreign`` is set when a part is serialized by the user's own function: it may only speak JSON."""
+
+    foreign = False
+
+    def leaf(self, node: Node, leaf: Leaf) -> Node:
+        if "bytes" in leaf.kind:
+            return _by_mode(lambda value, binary: dump_bytes(leaf.dump(value), binary))  # type: ignore[arg-type]  # a bytes leaf dumps bytes
+        return _plain(leaf.dump)
+
+    def opaque(self, converter: Any) -> Node:
+        return _by_mode(lambda value, binary: converter.dump(value, binary=binary))
+
+    def json_value(self) -> Node:
+        return {"type": "any"}
+
+    def on_int(self, node: Node) -> Node:
+        return self._own(node) or {"type": node["type"]}
+
+    on_bool = on_str = on_float = on_none = on_int
+
+    def on_literal(self, node: Node) -> Node:
+        return self._own(node) or {"type": "any"}
+
+    def on_list(self, node: Node) -> Node:
+        return self._own(node) or {"type": "list", "items_schema": self.items(node)}
+
+    def on_set(self, node: Node) -> Node:
+        return self._own(node) or _plain(list, {"type": "list", "items_schema": self.items(node)})
+
+    on_frozenset = on_deque = on_set
+
+    def on_tuple(self, node: Node) -> Node:
+        if (own := self._own(node)) is not None:
+            return own
+        rewritten = {"type": "tuple", "items_schema": super().on_tuple(node)["items_schema"]}
+        if "variadic_item_index" in node:
+            rewritten["variadic_item_index"] = node["variadic_item_index"]
+        return rewritten
+
+    def on_named_tuple(self, node: Node) -> Node:
+        items = [self.inside(f".{field['name']}", field["schema"]) for field in node["fields"]]
+        return self._own(node) or _plain(tuple, {"type": "tuple", "items_schema": items})
+
+    def on_dict(self, node: Node) -> Node:
+        if (own := self._own(node)) is not None:
+            return own
+        keys = node.get("keys_schema", {"type": "any"})
+        new_keys, new_values = self.inside("[key]", keys), self.inside("[value]", node.get("values_schema", {"type": "any"}))
+        if text_keys(keys, self.definitions):
+            if int_keys(keys, self.definitions):
+                new_keys = _after(new_keys, str)
+            return {"type": "dict", "keys_schema": new_keys, "values_schema": new_values}
+        pairs = {"type": "list", "items_schema": {"type": "tuple", "items_schema": [new_keys, new_values]}}
+        return _plain(_pairs, pairs)
+
+    def on_typed_dict(self, node: Node) -> Node:
+        rewritten = {**node, "fields": self.field_map(node["fields"]), "computed_fields": []}
+        if node.get("extras_schema"):
+            rewritten["extras_schema"] = self.node(node["extras_schema"])
+        return self._own(node) or rewritten
+
+    def on_model(self, node: Node) -> Node:
+        return self._own(node) or {**node, "schema": self.inside(".root", node["schema"]) if node.get("root_model") else self.node(node["schema"])}
+
+    def on_model_fields(self, node: Node) -> Node:
+        fields = {
+            name: {"type": "model-field", "schema": self.inside(f".{name}", field["schema"]), "serialization_alias": wire_name(name, field)}
+            for name, field in node["fields"].items()
+        }
+        rewritten = {**node, "fields": fields, "computed_fields": []}
+        if node.get("extras_schema"):
+            rewritten["extras_schema"] = self.node(node["extras_schema"])
+        return rewritten
+
+    def on_dataclass(self, node: Node) -> Node:
+        return self._own(node) or {**node, "schema": self.node(node["schema"])}
+
+    def on_dataclass_args(self, node: Node) -> Node:
+        fields = [
+            {
+                "type": "dataclass-field",
+                "name": field["name"],
+                "schema": self.inside(f".{field['name']}", field["schema"]),
+                "serialization_alias": wire_name(field["name"], field),
+                **({"init_only": True} if field.get("init_only") else {}),
+                **({"serialization_exclude": True} if field.get("init") is False else {}),
+            }
+            for field in node["fields"]
+        ]
+        return {**node, "fields": fields, "computed_fields": []}
+
+    def on_union(self, node: Node) -> Node:
+        if (own := self._own(node)) is not None:
+            return own
+        union = plan_union(node, self.definitions)
+        labelled = union.bare is None and not is_discriminated(node)
+        choices: dict[str, Node] = {}
+        for tag, label, member in zip(union.tags, union.labels, union.members, strict=True):
+            rewritten = self.node(member)
+            if resolve(member, self.definitions)["type"] == "float":
+                rewritten = _plain(float, {"type": "float"})  # an int given for a float must look like one
+            choices[tag] = _labelled(label, rewritten) if labelled else rewritten
+        pick = picker(union, member_checks(union.members, Check(self.definitions)))
+        return {"type": "tagged-union", "choices": choices, "discriminator": pick}
+
+    on_tagged_union = on_union
+
+    def _inner(self, node: Node) -> Node:
+        return self._own(node) or self.node(node["schema"])
+
+    on_function_before = on_function_after = on_function_wrap = on_default = on_json = on_custom_error = _inner
+
+    def on_nullable(self, node: Node) -> Node:
+        return self._own(node) or {"type": "nullable", "schema": self.node(node["schema"])}
+
+    def _as_pydantic(self, node: Node) -> Node:
+        """A type only pydantic knows: its own JSON form."""
+        self.foreign = True
+        return dict(node)
+
+    on_function_plain = on_lax_or_strict = on_json_or_python = on_chain = on_url = on_multi_host_url = _as_pydantic
+
+    def _own(self, node: Node) -> Node | None:
+        """The node itself when the user gave it a serializer: that is the contract then."""
+        if "serialization" not in node:
+            return None
+        self.foreign = True
+        return dict(node)
+
+
+def wire_name(name: str, field: Node) -> str:
+    """The one name a field has on the wire, both ways: its validation alias where that is a plain name."""
+    alias = field.get("validation_alias")
+    if isinstance(alias, str):
+        return alias
+    if isinstance(alias, list):
+        plain = [path[0] for path in alias if isinstance(path, list) and len(path) == 1 and isinstance(path[0], str)]
+        return plain[0] if plain else name
+    return name
+
+
+def _pairs(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    return list(value.items())
+
+
+def _plain(function: Callable[[Any], object], returns: Node | None = None) -> Node:
+    serialization: Node = {"type": "function-plain", "function": function, "return_schema": returns or {"type": "any"}}
+    return {"type": "any", "serialization": serialization}
+
+
+def _by_mode(function: Callable[[Any, bool], object]) -> Node:
+    def serialize(value: Any, info: Any) -> object:
+        return function(value, info.mode == BINARY)
+
+    serialization: Node = {"type": "function-plain", "function": serialize, "info_arg": True, "return_schema": {"type": "any"}}
+    return {"type": "any", "serialization": serialization}
+
+
+def _after(node: Node, function: Callable[[Any], object]) -> Node:
+    serialization = node.get("serialization")
+    if serialization is None:
+        return _plain(function)
+    inner = serialization["function"]
+    return _plain(lambda value: function(inner(value)))
+
+
+def _labelled(label: str, node: Node) -> Node:
+    def serialize(value: Any, handler: Callable[[Any], object]) -> list[object]:
+        return [label, handler(value)]
+
+    serialization: Node = {"type": "function-wrap", "function": serialize, "schema": node, "return_schema": {"type": "any"}}
+    return {"type": "any", "serialization": serialization}

@@ -1,0 +1,284 @@
+"""The transform that makes a validator of wire data: from JSON text or a tree of unknown origin to values, strictly.
+
+Works on JSON bytes and on Python trees alike, so that every format and every nested converter shares it. With ``strict``
+off, what pydantic's lax mode accepts is corrected on the way (``"5"`` for an int), live values included.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from typing import Any
+
+from typeddingo.converters.check import Check, check_json_value
+from typeddingo.converters.dump import wire_name
+from typeddingo.converters.leaves import DIGITS, FLOAT_WORDS, Leaf
+from typeddingo.converters.misfits import expected
+from typeddingo.converters.nodes import Definitions, Node, constraints_of, int_keys, leaf_of, resolve, text_keys
+from typeddingo.converters.transform import Transform
+from typeddingo.converters.unions import WIRE_KINDS, Union, is_discriminated, plan_union
+
+__all__ = ["Load"]
+
+_HUGE = 10**DIGITS
+
+
+class Load(Transform):
+    """Wire forms, as ``Dump`` makes them."""
+
+    def __init__(self, definitions: Definitions, strict: bool = True) -> None:
+        super().__init__(definitions)
+        self.strict = strict
+
+    def leaf(self, node: Node, leaf: Leaf) -> Node:
+        loaded = _plain(_loading(leaf))
+        if not self.strict:
+            return _first_of(loaded, {**node, "strict": False})
+        if not constraints_of(node):
+            return loaded
+        return {"type": "chain", "steps": [loaded, {**node, "strict": True}]}
+
+    def opaque(self, converter: Any) -> Node:
+        return {
+            "type": "function-plain",
+            "function": {"type": "with-info", "function": lambda tree, info: converter.load(tree, binary=info.mode != "json")},
+        }
+
+    def json_value(self) -> Node:
+        return _plain(check_json_value)
+
+    def on_int(self, node: Node) -> Node:
+        return self._scalar(node)
+
+    on_bool = on_str = on_none = on_int
+
+    def on_float(self, node: Node) -> Node:
+        finite = {**self._scalar(node), "allow_inf_nan": False}
+        if node.get("allow_inf_nan") is False:
+            return finite
+        words = {"type": "function-after", "function": {"type": "no-info", "function": float}, "schema": {"type": "literal", "expected": list(FLOAT_WORDS)}}
+        live = {"type": "function-plain", "function": {"type": "no-info", "function": _not_finite}}
+        return {
+            "type": "union",
+            "mode": "left_to_right",
+            "choices": [finite, {"type": "json-or-python", "json_schema": words, "python_schema": _first_of(words, live)}],
+            "custom_error_type": "float_expected",
+            "custom_error_message": "expected a float",
+        }
+
+    def _scalar(self, node: Node) -> Node:
+        return {**node, "strict": self.strict} if node["type"] != "none" else dict(node)
+
+    def on_literal(self, node: Node) -> Node:
+        if not self.strict or all(type(value) is str for value in node["expected"]):
+            return dict(node)
+        return Check(self.definitions).on_literal(node)
+
+    # containers: arrays and objects
+
+    def on_list(self, node: Node) -> Node:
+        return {**node, "items_schema": self.items(node), "strict": False}
+
+    on_set = on_frozenset = on_list
+
+    def on_deque(self, node: Node) -> Node:
+        loaded = {"type": "list", "items_schema": self.items(node), "strict": False}
+        return _after(collections.deque, loaded)
+
+    def on_tuple(self, node: Node) -> Node:
+        return {**super().on_tuple(node), "strict": False}
+
+    def on_named_tuple(self, node: Node) -> Node:
+        cls = node["cls"]
+        items = [self.inside(f".{field['name']}", field["schema"]) for field in node["fields"]]
+        loaded = _after(cls._make, {"type": "tuple", "items_schema": items, "strict": False})
+        return loaded if self.strict else _first_of({"type": "is-instance", "cls": cls}, loaded)
+
+    def on_dict(self, node: Node) -> Node:
+        keys = node.get("keys_schema", {"type": "any"})
+        new_keys, new_values = self.inside("[key]", keys), self.inside("[value]", node.get("values_schema", {"type": "any"}))
+        as_object = {**node, "keys_schema": new_keys, "values_schema": new_values, "strict": False}
+        if text_keys(keys, self.definitions):
+            if int_keys(keys, self.definitions):
+                as_object["keys_schema"] = {"type": "chain", "steps": [_plain(_int_of_key), new_keys]}
+            return as_object
+        pairs = {"type": "list", "items_schema": {"type": "tuple", "items_schema": [new_keys, new_values]}, "strict": False}
+        loaded = _after(_dict_of_pairs, pairs)
+        return loaded if self.strict else _first_of(loaded, as_object)
+
+    def on_typed_dict(self, node: Node) -> Node:
+        rewritten = {**node, "fields": self.field_map(node["fields"]), "computed_fields": [], "strict": False}
+        rewritten["extra_behavior"] = "ignore" if not self.strict else "forbid"
+        if node.get("extras_schema"):
+            rewritten |= {"extras_schema": self.node(node["extras_schema"]), "extra_behavior": "allow"}
+        return rewritten
+
+    # classes: pydantic builds them, validators and all
+
+    def on_model(self, node: Node) -> Node:
+        config = {**node.get("config", {}), "strict": False, "validate_by_alias": True, "validate_by_name": False}
+        inner = self.inside(".root", node["schema"]) if node.get("root_model") else self._forbidding_extra(node)
+        return {**node, "schema": inner, "strict": False, "config": config, "revalidate_instances": "never"}
+
+    def _forbidding_extra(self, node: Node) -> Node:
+        inner = self.node(node["schema"])
+        if self.strict and "extra_fields_behavior" not in node.get("config", {}):
+            target = inner
+            while target["type"] != "model-fields" and "schema" in target:
+                target = target["schema"]
+            target.setdefault("extra_behavior", "forbid")
+        return inner
+
+    def on_model_fields(self, node: Node) -> Node:
+        fields = {
+            name: {
+                **field,
+                "schema": self.inside(f".{name}", field["schema"]),
+                "validation_alias": wire_name(name, field),
+            }
+            for name, field in node["fields"].items()
+        }
+        rewritten = {**node, "fields": fields, "computed_fields": []}
+        if node.get("extras_schema"):
+            rewritten["extras_schema"] = self.node(node["extras_schema"])
+        return rewritten
+
+    def on_dataclass(self, node: Node) -> Node:
+        config = {**node.get("config", {}), "strict": False, "validate_by_alias": True, "validate_by_name": False}
+        if self.strict:
+            config.setdefault("extra_fields_behavior", "forbid")
+        return {**node, "schema": self.node(node["schema"]), "strict": False, "config": config}
+
+    def on_dataclass_args(self, node: Node) -> Node:
+        fields = [
+            {
+                **field,
+                "schema": self.inside(f".{field['name']}", field["schema"]),
+                "validation_alias": wire_name(field["name"], field),
+            }
+            for field in node["fields"]
+        ]
+        return {**node, "fields": fields, "computed_fields": []}
+
+    # unions: what the wire says it is
+
+    def on_union(self, node: Node) -> Node:
+        if not self.strict:
+            return self._lax_union(node)
+        union = plan_union(node, self.definitions)
+        members = [self.node(member) for member in union.members]
+        if union.bare is not None:
+            return _tagged(dict(zip(union.tags, members, strict=True)), _by_kind(union.bare), union)
+        choices = {
+            tag: _after(_second, {"type": "tuple", "items_schema": [{"type": "literal", "expected": [label]}, member]})
+            for tag, label, member in zip(union.tags, union.labels, members, strict=True)
+        }
+        return _tagged(choices, _by_label(union), union)
+
+    def on_tagged_union(self, node: Node) -> Node:
+        if is_discriminated(node):
+            return {**node, "choices": {tag: self.node(choice) for tag, choice in node["choices"].items()}, "strict": False}
+        return self.on_union(node)
+
+    def _lax_union(self, node: Node) -> Node:
+        union = plan_union(node, self.definitions)
+        strict = Load(self.definitions).on_union(node)
+        return _first_of(strict, {"type": "union", "choices": [self.node(member) for member in union.members]})
+
+    # functions stay where the user put them
+
+    def _keep(self, node: Node) -> Node:
+        return {**node, "schema": self.node(node["schema"])}
+
+    on_function_before = on_function_after = on_function_wrap = _keep
+
+    def on_function_plain(self, node: Node) -> Node:
+        return dict(node)
+
+    def on_lax_or_strict(self, node: Node) -> Node:
+        return dict(node["lax_schema"])
+
+    def on_json_or_python(self, node: Node) -> Node:
+        return dict(node["json_schema"]) if self.strict else dict(node)
+
+    on_chain = on_url = on_multi_host_url = on_function_plain
+
+
+def _loading(leaf: Leaf) -> Callable[[Any], object]:
+    load, words = leaf.load, leaf.expected
+
+    def loading(tree: Any) -> object:
+        try:
+            return load(tree)
+        except (ValueError, TypeError):
+            raise expected(words) from None
+
+    return loading
+
+
+def _not_finite(value: Any) -> Any:
+    """The nan and infinities of a binary format."""
+    if type(value) is float:
+        return value
+    raise expected("a float", "float_type")
+
+
+def _int_of_key(key: Any) -> Any:
+    """Decimal text as Python prints it: nothing else, so that no two keys are the same int."""
+    if type(key) is str and len(key) <= DIGITS + 1 and (key.isascii() and key.lstrip("-").isdigit()) and str(int(key)) == key:
+        return int(key)
+    raise expected("an int in decimal digits as key", "int_key")
+
+
+def _dict_of_pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    try:
+        result = dict(pairs)
+    except TypeError:
+        raise expected("keys that can be hashed") from None
+    if len(result) != len(pairs):
+        raise expected("keys that differ from each other", "duplicate_key")
+    return result
+
+
+def _second(pair: tuple[Any, Any]) -> Any:
+    return pair[1]
+
+
+def _by_kind(bare: dict[str, str]) -> Callable[[Any], str | None]:
+    def tag(tree: Any) -> str | None:
+        return bare.get(WIRE_KINDS.get(type(tree), ""))
+
+    return tag
+
+
+def _by_label(union: Union) -> Callable[[Any], str | None]:
+    tags = dict(zip(union.labels, union.tags, strict=True))
+
+    def tag(tree: Any) -> str | None:
+        if type(tree) in (list, tuple) and len(tree) == 2 and type(tree[0]) is str:
+            return tags.get(tree[0])
+        return None
+
+    return tag
+
+
+def _tagged(choices: dict[str, Node], discriminator: Callable[[Any], str | None], union: Union) -> Node:
+    return {
+        "type": "tagged-union",
+        "choices": choices,
+        "discriminator": discriminator,
+        "custom_error_type": "union_member",
+        "custom_error_message": f"expected {union.expected}",
+    }
+
+
+def _plain(function: Callable[[Any], Any]) -> Node:
+    return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
+
+
+def _after(function: Callable[[Any], Any], node: Node) -> Node:
+    return {"type": "function-after", "function": {"type": "no-info", "function": function}, "schema": node}
+
+
+def _first_of(*choices: Node) -> Node:
+    return {"type": "union", "mode": "left_to_right", "choices": list(choices)}

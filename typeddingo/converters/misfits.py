@@ -1,0 +1,62 @@
+"""From pydantic's validation errors to ours: where, what was expected, never the value. Comes from ``row``, goes to users."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from typeddingo.errors import Misfit
+
+__all__ = ["TAG", "expected", "misfits_of", "validation_error"]
+
+TAG = "\0"
+"""Begins the labels of union members inside error locations, so that paths can leave them out."""
+
+_WORDS = {
+    "missing": "expected a value, it is missing",
+    "missing_argument": "expected a value, it is missing",
+    "extra_forbidden": "unexpected: the annotation has no such field",
+    "recursion_loop": "expected a value that does not contain itself",
+    "finite_number": "expected a finite number",
+    "union_tag_not_found": "expected a value with the union's discriminator",
+    "union_tag_invalid": "expected one of the union's discriminator values",
+}
+_PREFIXES = (("Input should be ", "expected "), ("Value error, ", "refused by its validator: "), ("Assertion failed, ", "refused by its validator: "))  # fmt: skip
+
+
+def expected(text: str, kind: str = "wrong_type") -> PydanticCustomError:
+    """The error a check or load function raises: ``expected(\"a decimal number\")``."""
+    return PydanticCustomError(kind, "{text}", {"text": f"expected {text}"})  # type: ignore[arg-type]  # LiteralString is for translators
+
+
+def misfits_of(error: ValidationError, first: tuple[str | int, ...] = ()) -> tuple[Misfit, ...]:
+    """Every place that does not fit; ``first`` replaces the leading element of each location."""
+    found: list[Misfit] = []
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        loc = tuple(step for step in detail["loc"] if not (isinstance(step, str) and step.startswith(TAG)))
+        path = (*first, *loc[1:]) if first else loc
+        words = _WORDS.get(detail["type"]) or _reworded(detail["msg"])
+        misfit = Misfit(path, words, detail["type"])
+        if misfit not in found:
+            found.append(misfit)
+    return tuple(found)
+
+
+def _reworded(message: str) -> str:
+    for prefix, replacement in _PREFIXES:
+        if message.startswith(prefix):
+            return replacement + message[len(prefix) :]
+    return message
+
+
+def validation_error(title: str, problems: list[tuple[tuple[str | int, ...], str, str]]) -> ValidationError:
+    """An error of several places ``(location, kind, words)``, to be raised inside a validator: pydantic prepends the way there."""
+    details: list[InitErrorDetails] = [
+        InitErrorDetails(
+            type=PydanticCustomError(kind, "{text}", {"text": words}),  # type: ignore[arg-type]  # as in expected()
+            loc=location,
+            input=None,
+        )
+        for location, kind, words in problems
+    ]
+    return ValidationError.from_exception_data(title, details)

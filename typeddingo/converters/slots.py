@@ -1,0 +1,140 @@
+"""A list of annotations compiled by pydantic: validators of live values and of wire data, serializers. Comes from ``row``.
+
+Everything is built from one core schema and compiled when first needed; a slot that cannot be carried is refused at once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic_core import SchemaSerializer, SchemaValidator
+
+from typeddingo.converter import ValueConverter
+from typeddingo.converters.check import Check, build_validator
+from typeddingo.converters.dump import BINARY, Dump, build_serializer
+from typeddingo.converters.load import Load
+from typeddingo.converters.nodes import Definitions, Node, constraints_of, leaf_of, opaque_of, resolve, types_of
+from typeddingo.converters.source import row_source
+from typeddingo.converters.transform import WalkError
+from typeddingo.errors import SignatureError
+
+__all__ = ["Slots"]
+
+Choose = Callable[[object], ValueConverter | None]
+
+
+class Slots:
+    """``names`` say what each slot is, for errors at decoration; ``tail`` says that the last slot repeats."""
+
+    def __init__(self, names: Sequence[str], annotations: Sequence[object], choose: Choose, *, strict: bool, tail: bool = False) -> None:
+        self.strict = strict
+        self.tail = tail
+        self._names = names
+        self._sources, self._definitions = self._read(annotations, choose)
+        dump = Dump(self._definitions)
+        self._dumps = [self._walked(dump, i, node) for i, node in enumerate(self._sources)]
+        self.foreign = dump.foreign
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def _read(self, annotations: Sequence[object], choose: Choose) -> tuple[list[Node], Definitions]:
+        try:
+            return row_source(annotations, choose)
+        except SignatureError:
+            for name, annotation in zip(self._names, annotations, strict=True):  # which one was it?
+                try:
+                    row_source([annotation], choose)
+                except SignatureError as err:
+                    raise SignatureError(f"{name!r} {err}") from err.__cause__
+            raise
+
+    def _walked(self, dump: Dump, index: int, node: Node) -> Node:
+        try:
+            return dump.node(node)
+        except WalkError as err:
+            way = "".join(err.path)
+            raise SignatureError(f"{self._names[index]!r}{f' (at {way})' if way else ''}: {err.text}") from None
+
+    # which Python types the slots take
+
+    @functools.cached_property
+    def types(self) -> list[type | None]:
+        """The one exact type of each slot's values, None where there are several or it cannot be told."""
+        found = [types_of(node, self._definitions) for node in self._sources]
+        return [next(iter(types)) if types is not None and len(types) == 1 else None for types in found]
+
+    @functools.cached_property
+    def floats(self) -> list[int]:
+        """The slots that take an int for a float, as mypy does, and make it one."""
+        found = [types_of(node, self._definitions) for node in self._sources]
+        return [i for i, types in enumerate(found) if types is not None and float in types and int not in types]
+
+    @functools.cached_property
+    def settled_by_type(self) -> bool:
+        """The exact types of the values say all there is to check."""
+        return all(self._plain(node) for node in self._sources)
+
+    def _plain(self, node: Node) -> bool:
+        node = resolve(node, self._definitions)
+        if constraints_of(node) or opaque_of(node) is not None or node["type"] == "literal":
+            return False
+        return node["type"] in ("bool", "float", "none") or leaf_of(node) is not None
+
+    # compiled on first need
+
+    @functools.cached_property
+    def _checks(self) -> list[Node]:
+        transform = self._live()
+        return [transform.node(node) for node in self._sources]
+
+    def _live(self) -> Check | Load:
+        return Check(self._definitions) if self.strict else Load(self._definitions, strict=False)
+
+    @functools.cached_property
+    def _loads(self) -> list[Node]:
+        transform = Load(self._definitions, strict=self.strict)
+        return [transform.node(node) for node in self._sources]
+
+    def _tuple(self, nodes: list[Node], arity: int) -> Node:
+        node: Node = {"type": "tuple", "items_schema": nodes[: arity + 1] if self._repeats(arity) else nodes[:arity]}
+        if self._repeats(arity):
+            node["items_schema"] = nodes
+            node["variadic_item_index"] = len(nodes) - 1
+        return node
+
+    def _repeats(self, arity: int) -> bool:
+        return self.tail and arity >= len(self._sources)
+
+    def checker(self, arity: int) -> Callable[[Any], tuple[object, ...]]:
+        """Validates a tuple of ``arity`` live values. Raises ``ValidationError``; with ``strict`` off, corrects."""
+        transform = self._live()
+        return build_validator(self._tuple(self._checks, arity), transform.all_definitions()).validate_python
+
+    def loader(self, arity: int) -> SchemaValidator:
+        """Validates a tuple of ``arity`` values from the wire."""
+        transform = Load(self._definitions, strict=self.strict)
+        return build_validator(self._tuple(self._loads, arity), transform.all_definitions())
+
+    def dumper(self, arity: int) -> SchemaSerializer:
+        """Serializes a tuple of ``arity`` checked values."""
+        return build_serializer(self._tuple(self._dumps, arity), Dump(self._definitions).all_definitions())
+
+    def slot_checker(self, index: int) -> Callable[[Any], object]:
+        """As ``checker``, for one slot alone."""
+        return build_validator(self._checks[index], self._live().all_definitions()).validate_python
+
+    def slot_loader(self, index: int) -> SchemaValidator:
+        """As ``loader``, for one slot alone."""
+        return build_validator(self._loads[index], Load(self._definitions, strict=self.strict).all_definitions())
+
+    def slot_dumper(self, index: int) -> SchemaSerializer:
+        """As ``dumper``, for one slot alone."""
+        return build_serializer(self._dumps[index], Dump(self._definitions).all_definitions())
+
+    def slot_is_native(self, index: int) -> bool:
+        """The values of this slot are their own wire form in every format."""
+        node = resolve(self._sources[index], self._definitions)
+        return node["type"] in ("int", "bool", "str", "none") and "serialization" not in node

@@ -1,0 +1,157 @@
+"""From annotations to pydantic core schemas, before any decision about the wire. Comes from ``row``, goes to the transforms.
+
+What pydantic must not touch (attrs classes, dataclasses, whatever the user's own converter takes) is taken out of its hands
+here: such an annotation becomes an opaque node that carries its ``ValueConverter``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import attrs
+import typing_extensions
+from pydantic import ConfigDict, GetCoreSchemaHandler, JsonValue, TypeAdapter
+from pydantic.errors import PydanticUserError
+from pydantic_core import CoreSchema
+
+from typeddingo.converter import ValueConverter
+from typeddingo.converters.nodes import OPAQUE, Definitions, Node
+from typeddingo.errors import SignatureError
+
+__all__ = ["Opaque", "carried_by_class", "row_source"]
+
+_ALIASES = (typing_extensions.TypeAliasType, getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType))
+
+_CONFIG = ConfigDict(arbitrary_types_allowed=True, defer_build=False)
+
+Choose = Callable[[object], ValueConverter | None]
+"""Asks who takes an annotation: a value converter, or None for pydantic."""
+
+
+class Opaque:
+    """Annotated metadata: pydantic builds nothing for the annotated type and asks this instead."""
+
+    def __init__(self, converter: ValueConverter) -> None:
+        self.converter = converter
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return {"type": "any", "metadata": {OPAQUE: self.converter}}
+
+
+class _Recursive(Exception):
+    """A type alias that contains itself: pydantic resolves it better than we do."""
+
+
+def carried_by_class(annotation: object) -> bool:
+    """An attrs class, a standard dataclass, or a ``TypedDict`` that this Python's pydantic cannot read; also its generic aliases."""
+    cls = get_origin(annotation) or annotation
+    if not isinstance(cls, type) or hasattr(cls, "__pydantic_core_schema__") or hasattr(cls, "__get_pydantic_core_schema__"):
+        return False
+    return attrs.has(cls) or dataclasses.is_dataclass(cls) or _old_typed_dict(cls)
+
+
+def _old_typed_dict(cls: type) -> bool:
+    """``typing.TypedDict`` before Python 3.12 does not tell what pydantic needs to know; cattrs does without."""
+    return sys.version_info < (3, 12) and typing.is_typeddict(cls) and type(cls).__module__ == "typing"
+
+
+def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()) -> Any:
+    """The annotation with every part that is not pydantic's made opaque."""
+    if (converter := choose(annotation)) is not None:
+        return Annotated[object, Opaque(converter)]
+    if isinstance(annotation, typing.NewType):
+        return prepare(annotation.__supertype__, choose, aliases)
+    if annotation is JsonValue:
+        return annotation
+    if isinstance(annotation, _ALIASES):
+        if annotation in aliases:
+            raise _Recursive
+        try:
+            return prepare(annotation.__value__, choose, (*aliases, annotation))
+        except _Recursive:
+            if aliases:
+                raise
+            return annotation
+    if aliases and isinstance(annotation, (str, typing.ForwardRef)):
+        raise _Recursive
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is None or not args or origin is typing.Literal or isinstance(origin, _ALIASES):
+        return annotation
+    if origin is Annotated:
+        return _reannotated(prepare(args[0], choose, aliases), args[1:])
+    prepared = tuple(arg if arg is Ellipsis or isinstance(arg, list) else prepare(arg, choose, aliases) for arg in args)
+    if all(new is old for new, old in zip(prepared, args, strict=True)):
+        return annotation
+    if origin is Union or origin is types.UnionType:
+        return Union[prepared]
+    if isinstance(annotation, types.GenericAlias):
+        return types.GenericAlias(origin, prepared)
+    copy_with = getattr(annotation, "copy_with", None)
+    return copy_with(prepared) if copy_with is not None else origin[prepared]
+
+
+def _reannotated(inner: Any, metadata: tuple[object, ...]) -> Any:
+    return Annotated[(inner, *metadata)]
+
+
+def row_source(annotations: Sequence[object], choose: Choose) -> tuple[list[Node], Definitions]:
+    """One core schema for all slots of a row. Raises ``SignatureError`` (without the slot's name: the caller knows it)."""
+    if not annotations:
+        return [], {}
+    for annotation in annotations:
+        _refuse_type_variables(annotation)
+    try:
+        prepared = tuple(prepare(annotation, choose) for annotation in annotations)
+        schema: Node = dict(TypeAdapter(types.GenericAlias(tuple, prepared), config=_CONFIG).core_schema)
+    except SignatureError:
+        raise
+    except PydanticUserError as err:
+        raise SignatureError(f"cannot be carried: {err.message.splitlines()[0]}") from err
+    except (TypeError, NameError, AttributeError, RecursionError) as err:
+        raise SignatureError(f"cannot be read as an annotation ({type(err).__name__}: {err})") from err
+    definitions: dict[str, Node] = {}
+    if schema["type"] == "definitions":
+        definitions = {node["ref"]: _adopted(node, choose) for node in schema["definitions"]}
+        schema = schema["schema"]
+    return [_adopted(node, choose) for node in schema["items_schema"]], definitions
+
+
+_DATA = frozenset({"metadata", "default", "expected", "members", "config", "serialization", "discriminator", "function", "cls"})
+"""Keys of a core schema whose values hold no schemas."""
+
+
+def _adopted(node: Any, choose: Choose) -> Any:
+    """The schema with the classes that pydantic met on its own way (in models' fields, in recursive aliases) taken out too,
+    and brought to one shape where pydantic's versions differ."""
+    if isinstance(node, list):
+        return [_adopted(item, choose) for item in node]
+    if isinstance(node, tuple):
+        return tuple(_adopted(item, choose) for item in node)
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") in ("is-instance", "dataclass") and "generic_origin" not in node and not getattr(node["cls"], "__parameters__", ()):
+        if carried_by_class(node["cls"]) and (converter := choose(node["cls"])) is not None:
+            kept = {"ref": node["ref"]} if "ref" in node else {}
+            return {"type": "any", "metadata": {OPAQUE: converter}, **kept}
+    if node.get("type") == "call" and issubclass(node["function"], tuple):
+        return _adopted(_as_named_tuple(node), choose)
+    return {key: value if key in _DATA else _adopted(value, choose) for key, value in node.items()}
+
+
+def _as_named_tuple(node: Node) -> Node:
+    """pydantic before 2.14 describes a NamedTuple as a call of its class."""
+    fields = [{"name": argument["name"], "schema": argument["schema"]} for argument in node["arguments_schema"]["arguments_schema"]]
+    kept = {"ref": node["ref"]} if "ref" in node else {}
+    return {"type": "named-tuple", "cls": node["function"], "fields": fields, **kept}
+
+
+def _refuse_type_variables(annotation: object) -> None:
+    if isinstance(annotation, (typing.TypeVar, typing.ParamSpec)):
+        raise SignatureError(f"is the unresolved type variable {annotation}: write the type that travels, e.g. 'int | str'")
+    for arg in get_args(annotation):
+        _refuse_type_variables(arg)
