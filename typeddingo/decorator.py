@@ -221,7 +221,8 @@ class TaskDecorator(abc.ABC):
         workers: int | None = None,
         converter: Converter | None = None,
     ) -> object:
-        """Make any callable a task under a name: a function, bound method, closure or callable object (Go: ``Register``).
+        """Make any callable a task under a name: a function, bound method, closure or callable object
+        (Go: ``Register``).
 
         A bound method is stateful: the worker runs it on the instance that *its* process registered. The handle of a
         method task, ``service.mul``, is taken as the bound method it stands for. Otherwise as ``task``.
@@ -243,7 +244,7 @@ class TaskDecorator(abc.ABC):
             converter=spec.converter if slot is None else MethodConverter(slot, spec.converter),
             namespace=namespace if "<locals>" in getattr(fn, "__qualname__", "") else None,
         )
-        handle: type[Task[..., object]] = AsyncTask if contract.is_async else SyncTask
+        handle = cast("type[Task[..., object]]", AsyncTask if contract.is_async else SyncTask)
         return handle(fn, self._add(contract, spec), slot=slot, injected=spec.context)
 
 

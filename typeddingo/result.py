@@ -410,10 +410,8 @@ class Result(Generic[R_co]):
     def _final(self) -> Report[R_co]:
         if (report := self._report) is None:
             value = self._value
-            values = (
-                cast("tuple[object, ...]", value) if isinstance(value, tuple) else () if value is None else (value,)
-            )
-            report = self._report = Report(self.name, self.id, Status.SUCCESS, self.option, None, _slots(value), value)
+            report = Report(self.name, self.id, Status.SUCCESS, self.option, None, _slots(value), value)
+            self._report = report
         return cast("Report[R_co]", report)
 
     def _error(self) -> Exception:

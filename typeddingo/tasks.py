@@ -71,14 +71,14 @@ class Tasks(TaskDecorator):
             if (add := self._app_add) is None:
                 if any(other.name == contract.name for other in self._sockets):
                     raise ConfigError(
-                        f"a task called {contract.name!r} is in this collection already: give one of the two another name"
+                        f"a task called {contract.name!r} is in this collection already: give one another name"
                     )
                 self._sockets.append(socket)
                 return socket
         return add(contract, spec)
 
-    def _include_in(self, add: Add) -> None:
-        """The app's side of ``include``. Raises ``ConfigError``."""
+    def bind(self, add: Add) -> None:
+        """The app's side of ``include``: ``add`` takes in each task, declared yet or not. Raises ``ConfigError``."""
         with self._lock:
             if self._app_add is not None:
                 raise ConfigError(
