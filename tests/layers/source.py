@@ -27,9 +27,10 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
-    def imports(self) -> Iterator[str]:
-        """Every module that is imported anywhere in the file, by its full name."""
-        for node in ast.walk(self.tree):
+    def imports(self, *, at_start: bool = False) -> Iterator[str]:
+        """Every module that is imported anywhere in the file, by its full name; ``at_start``: only what is imported
+        when the file is, not later by a function, nor for type checkers alone."""
+        for node in self.tree.body if at_start else ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -39,10 +40,10 @@ class Module:
                     inside = f"{node.module}.{alias.name}"
                     yield inside if inside in FULL_NAMES else node.module
 
-    def own_imports(self) -> set[str]:
+    def own_imports(self, *, at_start: bool = False) -> set[str]:
         """The modules of this package that are imported, without the package's name."""
         prefix = PACKAGE.name + "."
-        return {name.removeprefix(prefix) for name in self.imports() if name.startswith(prefix)}
+        return {name.removeprefix(prefix) for name in self.imports(at_start=at_start) if name.startswith(prefix)}
 
     def foreign_imports(self) -> set[str]:
         """The top-level packages of others that are imported."""
