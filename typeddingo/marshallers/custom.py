@@ -28,7 +28,7 @@ __all__ = ["CustomMarshaller"]
 
 
 class CustomMarshaller(DirectInvoker):
-    """Go: ``CustomMarshaller``. Thread-safe as far as its codec is. It calls functions with what the codec decodes; a codec
+    """Go: ``CustomMarshaller``. Thread-safe as far as its codec is. It calls functions with what the codec decodes; one
     that does not know the annotated types is combined with an invoker that does:
     ``class Mine(CustomMarshaller, GenericInvoker)``."""
 

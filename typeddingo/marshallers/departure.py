@@ -1,4 +1,4 @@
-"""What a message must be before it is sent. Comes from every marshaller's encoder and goes back to it, or is an error."""
+"""What a message must be before it is sent. Comes from every marshaller's encoder and goes back, or is an error."""
 
 from __future__ import annotations
 

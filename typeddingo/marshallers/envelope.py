@@ -1,4 +1,4 @@
-"""The JSON around the values: option, status, failure, our own extra. Comes from the JSON marshallers, goes back to them.
+"""The JSON around the values: option, status, failure, our own extra. Comes from the JSON marshallers and goes back.
 
     option   {"IR":false,"MP":false}            as Go writes it
              {"IR":false,"MP":false,"X":{…}}    with what this project adds; Go ignores keys that it does not know

@@ -1,4 +1,4 @@
-"""What a frame must be before it is worked on. Comes from the marshallers and goes back to them, or is a ``WireError``."""
+"""What a frame must be before it is worked on. Comes from the marshallers and goes back, or is a ``WireError``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_arrival", "check_json", "size_of"]
 
 
 def check_arrival(name: str, header: Header, frame: bytes, limits: Limits) -> None:
-    """Who the frame is for and how large it is, before the payload is looked at. Raises ``LimitError``, ``HeaderError``."""
+    """Who the frame is for and how large it is, before the payload is looked at. Raises a ``WireError``."""
     if len(frame) > limits.frame:
         raise LimitError(f"task {name!r}: a frame is at most {limits.frame} bytes, this one has {len(frame)}")
     if header.name != name:
