@@ -6,7 +6,7 @@ import abc
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
-from typeddingo.errors import ConfigError, SendError
+from typeddingo.errors import ConfigError
 from typeddingo.registry import Entry
 from typeddingo.role import Role
 
@@ -18,7 +18,7 @@ class Bridge(abc.ABC):
 
     @abc.abstractmethod
     def join(self, entry: Entry) -> None:
-        """Compile ``entry.send``: when the task is registered, and again when something of it was changed."""
+        """Compile ``entry.send`` and its siblings: when the task is registered, and again when something of it was changed."""
 
     @abc.abstractmethod
     def allocate(self, entry: Entry, count: int, share: int) -> int:
@@ -37,9 +37,9 @@ class Bridge(abc.ABC):
         """Give the running tasks until the deadline, then end every result that is still pending."""
 
 
-def closed_error(name: str) -> SendError:
+def closed_error(name: str) -> ConfigError:
     """What a call gets after ``close``."""
-    return SendError(f"task {name!r} was not sent: its app is closed; call it while the app is open")
+    return ConfigError(f"task {name!r} was not sent: its app is closed; call it while the app is open")
 
 
 def need_counts(name: str, count: object, share: object) -> None:

@@ -5,13 +5,14 @@ Compiled once a worker: what is known of the task before a call is not looked up
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 from typeddingo.context import Slot
-from typeddingo.failure import failure_of
+from typeddingo.failure import failure_of, not_invoked
 from typeddingo.header import Header
-from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.invoker import DirectInvoker, compile_call
+from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome
 from typeddingo.registry import Entry
@@ -37,9 +38,9 @@ Encoded: TypeAlias = "tuple[Outcome, Wire, bytes, Option]"
 Local: TypeAlias = "ByReference | Encoded"
 
 
-def failed(name: str, id: str, option: Option, error: BaseException) -> Report[object]:
-    """The Fail report of what a task raised."""
-    return Report(name, id, Status.FAIL, option, failure_of(error))
+def failed(name: str, id: str, option: Option, failure: Failure) -> Report[object]:
+    """A Fail report."""
+    return Report(name, id, Status.FAIL, option, failure)
 
 
 # In this process, by reference
@@ -57,14 +58,14 @@ def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], None]
                 _announce(outcome, option)
             value = join(split(fn(*args, **kwargs) if kwargs else fn(*args)))
         except BaseException as error:  # SystemExit too: it ends the task, not the worker
-            outcome._deliver(failed(outcome.name, outcome.id, option, error))
+            outcome._deliver(failed(outcome.name, outcome.id, option, failure_of(error)))
         else:
             outcome._succeed(value)
 
     return run
 
 
-def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], Awaitable[None]]:
+def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], Coroutine[object, None, None]]:
     """The same for an ``async def``."""
     work = perform_async(entry, slot)
 
@@ -72,7 +73,7 @@ def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference],
         outcome, args, kwargs, option = call
         if option.monitor_progress:
             _announce(outcome, option)
-        outcome._deliver(await work(TaskMessage(outcome.name, outcome.id, args, kwargs, option)))
+        outcome._deliver(await work(TaskMessage(outcome.name, outcome.id, args, kwargs, option), None))
 
     return run
 
@@ -86,19 +87,19 @@ def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], None]:
 
     def run(call: Encoded) -> None:
         if isinstance(task := _arrived(call), TaskMessage):
-            task = work(task)
+            task = work(task, call[1])
         _return(call, task)
 
     return run
 
 
-def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], Awaitable[None]]:
+def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], Coroutine[object, None, None]]:
     """The same for an ``async def``."""
     work = perform_async(entry, slot)
 
     async def run(call: Encoded) -> None:
         if isinstance(task := _arrived(call), TaskMessage):
-            task = await work(task)
+            task = await work(task, call[1])
         _return(call, task)
 
     return run
@@ -112,7 +113,7 @@ def _arrived(call: Encoded) -> TaskMessage | Report[object]:
     try:
         return wire.decode_task(Header.from_bytes(frame), frame)
     except Exception as error:
-        return failed(outcome.name, outcome.id, option, error)
+        return failed(outcome.name, outcome.id, option, not_invoked(error))
 
 
 def _return(call: Encoded, report: Report[object]) -> None:
@@ -132,32 +133,36 @@ def _announce(outcome: Outcome, option: Option) -> None:
 
 # Anywhere
 
+_DIRECT = DirectInvoker()
 
-def perform(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage], Report[object]]:
+
+def perform(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage, Wire | None], Report[object]]:
     """A sync task, from message to report. Total: whatever happens becomes a report."""
     invoke = _invoke(entry, slot)
     contract = entry.contract
 
-    def run(task: TaskMessage) -> Report[object]:
+    def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
         try:
-            values = contract.split_returns(invoke(task.args, task.kwargs))
+            values = contract.split_returns(invoke(wire)(task.args, task.kwargs))
         except BaseException as error:
-            return failed(task.name, task.id, task.option, error)
+            return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
 
     return run
 
 
-def perform_async(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage], Awaitable[Report[object]]]:
+def perform_async(
+    entry: Entry, slot: Slot[Any]
+) -> Callable[[TaskMessage, Wire | None], Coroutine[object, None, Report[object]]]:
     """As ``perform``, for an ``async def``. A cancelled coroutine is a failed task."""
     invoke = _invoke(entry, slot)
     contract = entry.contract
 
-    async def run(task: TaskMessage) -> Report[object]:
+    async def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
         try:
-            values = contract.split_returns(await invoke(task.args, task.kwargs))
+            values = contract.split_returns(await invoke(wire)(task.args, task.kwargs))
         except BaseException as error:
-            return failed(task.name, task.id, task.option, error)
+            return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
 
     return run
@@ -171,6 +176,19 @@ def _injected(entry: Entry, slot: Slot[Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: fn(context(), *args, **kwargs)
 
 
-def _invoke(entry: Entry, slot: Slot[Any]) -> Callable[[tuple[object, ...], Mapping[str, object]], Any]:
+def _invoke(
+    entry: Entry, slot: Slot[Any]
+) -> Callable[[Wire | None], Callable[[tuple[object, ...], Mapping[str, object]], Any]]:
+    """How the function is called: as the marshaller that decoded the arguments says. Compiled when that changes."""
     fn = _injected(entry, slot)
-    return lambda args, kwargs: fn(*args, **kwargs)
+    last: Wire | None = None
+    call = compile_call(_DIRECT, entry.contract, fn)
+
+    def invoke(wire: Wire | None) -> Callable[[tuple[object, ...], Mapping[str, object]], Any]:
+        nonlocal last, call
+        if wire is not last:
+            call = compile_call(wire.invoker if wire else _DIRECT, entry.contract, fn)
+            last = wire
+        return call
+
+    return invoke

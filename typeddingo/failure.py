@@ -6,10 +6,11 @@ import traceback
 from pathlib import Path
 
 from typeddingo.contract import ReturnMisfit
-from typeddingo.errors import ErrorCode, WireError
+from typeddingo.errors import ErrorCode
+from typeddingo.invoker import InvokeError
 from typeddingo.message import Failure
 
-__all__ = ["TEXT_LIMIT", "failure_of"]
+__all__ = ["TEXT_LIMIT", "failure_of", "not_invoked"]
 
 TEXT_LIMIT = 8 * 1024
 """Bytes of a message or a traceback that travel, at most."""
@@ -22,11 +23,16 @@ def failure_of(error: BaseException) -> Failure:
     """Describe what a task raised. Total: an exception that cannot even describe itself is described without its help."""
     if isinstance(error, ReturnMisfit):
         return Failure(ErrorCode.RETURN, _tidy(str(error)))
-    if isinstance(error, WireError):
-        return Failure(ErrorCode.INVOKE, _tidy(str(error)))
+    if isinstance(error, InvokeError):
+        return not_invoked(error)
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return Failure(ErrorCode.PANIC, _message(error), name, _traceback(error))
+
+
+def not_invoked(error: BaseException) -> Failure:
+    """Describe why a task could not even be called."""
+    return Failure(ErrorCode.INVOKE, _message(error))
 
 
 def _message(error: BaseException) -> str:

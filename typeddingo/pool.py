@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 
-from typeddingo._io.loop import LoopThread
+from typeddingo._io.loop import LoopThread, current_coroutine
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.context import Slot, current_slot
 
@@ -42,7 +42,7 @@ class Pool(abc.ABC, Generic[J]):
 
     @abc.abstractmethod
     def running(self) -> list[J]:
-        """The jobs that workers are running right now."""
+        """The jobs that workers are running right now, but for the one this is called from."""
 
     @abc.abstractmethod
     def waiting(self) -> int:
@@ -57,7 +57,12 @@ class ThreadPool(Pool[J]):
     """A thread a worker. ``refuse`` gets a job that was taken while the pool was being closed."""
 
     def __init__(
-        self, name: str, threads: Threads, slot: Callable[[], Slot[J]], work: Callable[[Slot[J]], Callable[[J], None]], refuse: Callable[[J], None]
+        self,
+        name: str,
+        threads: Threads,
+        slot: Callable[[], Slot[J]],
+        work: Callable[[Slot[J]], Callable[[J], None]],
+        refuse: Callable[[J], None],
     ) -> None:
         self._name = name
         self._threads = threads
@@ -94,7 +99,8 @@ class ThreadPool(Pool[J]):
         return jobs
 
     def running(self) -> list[J]:
-        return [job for slot in self._slots if (job := slot.job) is not None]
+        mine = current_slot.get(None)
+        return [job for slot in self._slots if slot is not mine and (job := slot.job) is not None]
 
     def waiting(self) -> int:
         return self._queue.qsize()
@@ -133,6 +139,8 @@ class LoopPool(Pool[J]):
         self._idle: list[tuple[Slot[J], Callable[[J], Awaitable[None]]]] = []
         self._busy: dict[asyncio.Task[None], Slot[J]] = {}
         self._quiet = threading.Event()
+        self._spared: object = None
+        """The slot of the coroutine that is closing the app: nobody waits for it."""
         self._woken = False
         self.put = self._put
 
@@ -154,13 +162,16 @@ class LoopPool(Pool[J]):
         return jobs
 
     def running(self) -> list[J]:
-        return [job for slot in list(self._busy.values()) if (job := slot.job) is not None]
+        mine = current_slot.get(None)
+        return [job for slot in list(self._busy.values()) if slot is not mine and (job := slot.job) is not None]
 
     def waiting(self) -> int:
         return len(self._jobs)
 
     def join(self, deadline: Deadline) -> None:
         if self.size and not self._loop.is_current:
+            self._spared = current_slot.get(None)
+            self._wake()
             self._quiet.wait(deadline.left)
 
     def _put(self, job: J) -> None:
@@ -186,16 +197,18 @@ class LoopPool(Pool[J]):
                 slot.job = job
                 task = asyncio.get_running_loop().create_task(self._sit(slot, run, job))
                 self._busy[task] = slot
-        if self.closed and not self._busy:
+        if self.closed and all(slot is self._spared for slot in self._busy.values()):
             self._quiet.set()
 
     async def _sit(self, slot: Slot[J], run: Callable[[J], Awaitable[None]], job: J) -> None:
+        me = cast("asyncio.Task[None]", asyncio.current_task())
         current_slot.set(slot)
+        current_coroutine.set(me)
         try:
             await run(job)
         finally:
             slot.job = None
-            del self._busy[cast("asyncio.Task[None]", asyncio.current_task())]
+            del self._busy[me]
             self._idle.append((slot, run))
             if self._jobs or self.closed:
                 self._pump()

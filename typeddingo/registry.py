@@ -6,7 +6,7 @@ Comes from the app (registration), read by the bridge, the mapper and the worker
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,15 +17,18 @@ from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
+from typeddingo.wire import Wire
 
-__all__ = ["Entry", "Registry", "Send"]
+__all__ = ["Entry", "Registry", "Send", "SendAsync", "SendMany"]
 
 Send: TypeAlias = "Callable[[tuple[object, ...], Mapping[str, object], Option | None], object]"
 """One call: arguments, named arguments, option (None: the task's own). Returns the ``Result``."""
-
-
-def _unbound(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> object:
-    raise ConfigError("this task belongs to no app yet: include its collection with app.include(tasks)")
+SendAsync: TypeAlias = (
+    "Callable[[tuple[object, ...], Mapping[str, object], Option | None], Coroutine[object, None, object]]"
+)
+"""The same, without blocking an event loop."""
+SendMany: TypeAlias = "Callable[[Sequence[tuple[object, ...]], Option | None], list[object]]"
+"""Many calls; every row is checked before the first is sent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,8 +46,13 @@ class Entry:
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT
-    send: Send = field(default=_unbound, repr=False)
-    """Compiled by the bridge from all of the above."""
+    owner: object = field(default=None, repr=False)
+    """The app, which lives as long as a handle or a worker of one of its tasks."""
+    wire: Wire | None = field(default=None, repr=False)
+    send: Send = field(init=False, repr=False)
+    send_async: SendAsync = field(init=False, repr=False)
+    send_many: SendMany = field(init=False, repr=False)
+    """All three compiled by the bridge from the above."""
 
 
 class Registry:
@@ -95,6 +103,7 @@ class Registry:
         entry = self.get(name)
         self._prepare(entry, task, report)
         entry.marshaller, entry.report_marshaller = task, report
+        entry.wire = None
         return entry
 
     def set_id_maker(self, name: str, id: int) -> Entry:
@@ -127,13 +136,12 @@ class Registry:
                 raise ConfigError(f"id maker id {int(id)} is taken: 0 to 2 are built in, choose another one")
             self._id_makers[id] = maker
 
-    def marshaller_of(self, entry: Entry) -> Marshaller:
-        """What encodes the calls of a task."""
-        return self._marshaller(entry.marshaller)
-
-    def report_marshaller_of(self, entry: Entry) -> Marshaller:
-        """What encodes the reports of a task."""
-        return self._marshaller(entry.report_marshaller)
+    def wire_of(self, entry: Entry) -> Wire:
+        """What encodes the calls and the reports of a task; the same object until one of the two is set anew."""
+        if (wire := entry.wire) is None:
+            tasks, reports = self._marshaller(entry.marshaller), self._marshaller(entry.report_marshaller)
+            wire = entry.wire = Wire(entry.contract, tasks, reports)
+        return wire
 
     def id_maker_of(self, entry: Entry) -> IDMaker:
         """What names the calls of a task."""

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from typeddingo._io.loop import LoopThread
-from typeddingo._io.threads import Deadline, Threads
+from typeddingo._io.threads import PREFIX, Deadline, Threads
 from typeddingo.config import Config
 from typeddingo.events import Event, EventCode, EventLevel, EventMux
 from typeddingo.outcome import MakeOutcome
+from typeddingo.registry import Entry
 from typeddingo.role import Role
 
 __all__ = ["HandlerThread", "Runtime"]
@@ -23,12 +24,17 @@ __all__ = ["HandlerThread", "Runtime"]
 _log = logging.getLogger("typeddingo")
 _numbers = itertools.count(1)
 
+ASYNC_WORKERS = 100
+"""Coroutines of one task at a time where nobody said how many: they cost no thread."""
+
 
 class Runtime:
     """One per app; thread-safe."""
 
     def __init__(self, config: Config, make: MakeOutcome) -> None:
         owner = f"app{next(_numbers)}"
+        self.owner = owner
+        """What the app's threads are called by."""
         self.config = config
         self.make = make
         self.events = EventMux()
@@ -37,6 +43,23 @@ class Runtime:
         self.handlers = HandlerThread(Threads(owner), self.events)
         self.closing = False
         """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
+        self.stop = threading.Event()
+        """Set with ``closing``: ends the pauses of those who wait a little before they try again."""
+
+    def workers_of(self, entry: Entry) -> int:
+        """The size of a task's default pool."""
+        return entry.workers or (ASYNC_WORKERS if entry.contract.is_async else self.config.workers)
+
+    def owns_this_thread(self) -> bool:
+        """The caller is a worker, a handler or a coroutine of this app: whoever waits for it must not be waited for."""
+        return threading.current_thread().name.startswith(f"{PREFIX}{self.owner}-")
+
+    def end_threads(self, deadline: Deadline) -> None:
+        """The last step of closing: the loop, then the handlers that everything before has queued."""
+        self.loop.stop()
+        self.loop.join(deadline)
+        self.handlers.stop()
+        self.handlers.join(deadline)
 
     def is_closing(self) -> bool:
         return self.closing

@@ -9,9 +9,9 @@ from typeddingo.contract import Contract
 from typeddingo.errors import ErrorCode
 from typeddingo.failure import failure_of
 from typeddingo.header import Header
+from typeddingo.invoker import DirectInvoker, Invoker
 from typeddingo.marshaller import Marshaller
 from typeddingo.message import Failure, Report, Status, TaskMessage
-from typeddingo.registry import Entry, Registry
 
 __all__ = ["Wire"]
 
@@ -19,17 +19,14 @@ __all__ = ["Wire"]
 class Wire:
     """Immutable; made anew when a marshaller of the task is set."""
 
-    __slots__ = ("_contract", "_reports", "_tasks")
+    __slots__ = ("_contract", "_reports", "_tasks", "invoker")
 
     def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
         self._contract = contract
         self._tasks = tasks
         self._reports = reports
-
-    @classmethod
-    def of(cls, registry: Registry, entry: Entry) -> Wire:
-        """The wire of a registered task."""
-        return cls(entry.contract, registry.marshaller_of(entry), registry.report_marshaller_of(entry))
+        self.invoker: Invoker = tasks if isinstance(tasks, Invoker) else DirectInvoker()
+        """How decoded arguments reach the function: as the marshaller that decoded them says."""
 
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""

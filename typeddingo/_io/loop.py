@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
 
 from typeddingo._io.threads import Deadline, Threads
 
-__all__ = ["LoopThread"]
+__all__ = ["LoopThread", "current_coroutine"]
+
+current_coroutine: ContextVar[asyncio.Task[Any]] = ContextVar("typeddingo_coroutine")
+"""The task coroutine that runs here, or that started the thread which runs here."""
 
 _CANCEL_SECONDS = 1.0
 """What cancelled coroutines get to clean up."""
@@ -23,6 +29,7 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._spared: asyncio.Task[Any] | None = None
 
     @property
     def is_current(self) -> bool:
@@ -46,15 +53,29 @@ class LoopThread:
         return True
 
     def stop(self) -> None:
-        """Cancel what still runs and end the thread. Idempotent, from any thread; does not wait."""
+        """Cancel what runs, but for the coroutine that calls this, and end the thread after it. Idempotent; does not
+        wait, from any thread."""
         with self._lock:
             self._stopped = True
-            loop = self._loop
+            loop, self._spared = self._loop, current_coroutine.get(None)
         if loop is not None:
-            try:
-                loop.call_soon_threadsafe(loop.stop)
-            except RuntimeError:
-                return
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: loop.create_task(self._end(loop)))
+
+    def join(self, deadline: Deadline) -> None:
+        """After ``stop``: wait for the end of the thread, unless one of its own coroutines asks."""
+        if self._spared is None:
+            self._threads.join(deadline)
+
+    async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        others = asyncio.all_tasks(loop) - {asyncio.current_task(), self._spared}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_CANCEL_SECONDS)
+        if self._spared is not None and self._spared.get_loop() is loop:
+            await asyncio.wait([self._spared])
+        loop.stop()
 
     def _run(self) -> None:
         loop = self._loop
@@ -62,18 +83,8 @@ class LoopThread:
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()
-            loop.run_until_complete(_cancel_all(loop))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
-
-
-async def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
-    deadline = Deadline(_CANCEL_SECONDS)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=deadline.left)

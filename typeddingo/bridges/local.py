@@ -6,9 +6,8 @@ By reference after the contract's check, or through the task's marshaller with `
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeAlias
 
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge, closed_error, need_counts
@@ -27,9 +26,6 @@ from typeddingo.wire import Wire
 
 __all__ = ["LocalBridge"]
 
-ASYNC_WORKERS = 100
-"""Coroutines of one task at a time in its default pool: they cost no thread."""
-
 
 class LocalBridge(Bridge):
     """Thread-safe. A pool a task, started by ``allocate`` or by the first call."""
@@ -44,8 +40,20 @@ class LocalBridge(Bridge):
         with self._lock:
             if (pool := self._pools.get(entry.name)) is None:
                 pool = self._pools[entry.name] = self._new_pool(entry)
-        wire = Wire.of(self._registry, entry) if self._runtime.config.marshal_locally else None
-        entry.send = self._compile(entry, pool, wire)
+        wire = self._registry.wire_of(entry) if self._runtime.config.marshal_locally else None
+        bind, send = entry.contract.bind, self._compile(entry, pool, wire)
+
+        async def send_async(
+            args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
+        ) -> object:
+            return send(args, kwargs, option)
+
+        def send_many(rows: Sequence[tuple[object, ...]], option: Option | None = None) -> list[object]:
+            for row in rows:
+                bind(row, {})
+            return [send(row, {}, option) for row in rows]
+
+        entry.send, entry.send_async, entry.send_many = send, send_async, send_many
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result
@@ -101,10 +109,9 @@ class LocalBridge(Bridge):
         return send
 
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
-        count = entry.workers or (ASYNC_WORKERS if entry.contract.is_async else self._runtime.config.workers)
         with self._lock:
             if not pool.size and not pool.closed:
-                pool.grow(count)
+                pool.grow(self._runtime.workers_of(entry))
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
@@ -120,9 +127,7 @@ class LocalBridge(Bridge):
 
     def _describe(self, call: Local) -> Context:
         outcome, option = call[0], call[3]
-        return Context(
-            outcome.name, outcome.id, option, emit=outcome._deliver, cancelled=self._runtime.is_closing
-        )
+        return Context(outcome.name, outcome.id, option, emit=outcome._deliver, cancelled=self._runtime.is_closing)
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""

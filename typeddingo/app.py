@@ -1,0 +1,223 @@
+"""The front door. Comes from the user's program; joins a registry, a bridge and the threads that one app owns."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+import weakref
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, TypeAlias, cast
+
+from typing_extensions import Self
+
+from typeddingo._io.threads import Deadline
+from typeddingo.bridge import Bridge
+from typeddingo.bridges.local import LocalBridge
+from typeddingo.config import Config
+from typeddingo.contract import Contract
+from typeddingo.decorator import TaskDecorator, TaskSpec
+from typeddingo.errors import ConfigError
+from typeddingo.events import EventLevel, Subscription
+from typeddingo.ids import IDMaker, SeqIDMaker, UUIDMaker
+from typeddingo.marshaller import Marshaller
+from typeddingo.option import Option
+from typeddingo.registry import Entry, Registry
+from typeddingo.result import Result
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+from typeddingo.task import Sender, Task
+from typeddingo.tasks import Tasks
+
+__all__ = ["App"]
+
+TaskOrName: TypeAlias = "Task[..., object] | str"
+
+
+class App(TaskDecorator):
+    """A set of tasks and the way they are carried (Go: ``App``, ``NewApp(mode, cfg)``). Thread-safe.
+
+    ``where``: ``"local"`` runs tasks in this process; ``"remote"`` has nothing attached yet (see ``use``); a URL attaches
+    the broker behind it. ``backend`` is a URL too and defaults to the same server. Raises ``ConfigError``.
+
+    Use it in a ``with`` or an ``async with``; one that is never closed is closed when the program exits.
+    """
+
+    def __init__(self, where: str = "local", *, backend: str | None = None, config: Config | None = None) -> None:
+        self._runtime = Runtime(config or Config(), Result[object])
+        self._closed = threading.Event()
+        self._close_lock = threading.Lock()
+        local = where == "local"
+        self._registry = Registry(SeqIDMaker() if local else UUIDMaker(), self._runtime.config.limits)
+        self._bridge: Bridge = LocalBridge(self._runtime, self._registry) if local else self._remote()
+        if where not in ("local", "remote"):
+            self._attach(where, backend)
+        elif backend is not None:
+            raise ConfigError(f"App({where!r}): backend= goes with the URL of a broker; attach objects with app.use()")
+        _open.add(self)
+
+    # tasks
+
+    def include(self, tasks: Tasks) -> None:
+        """Add a collection whose tasks were declared without an app. Raises ``ConfigError`` for a name that is taken
+        and for a collection that belongs to an app already."""
+        tasks._include_in(self._add)  # pyright: ignore[reportPrivateUsage]  # the app's side of it
+
+    def call(self, name: str, /, *args: object, option: Option | None = None, **kwargs: object) -> Result[Any]:
+        """Send a task by name, for callers that hold no handle (Go: ``Call``). The arguments are checked as a handle
+        checks them. Raises ``ConfigError`` for an unknown name, and what ``Task.call`` raises."""
+        return cast("Result[Any]", self._registry.get(name).send(args, kwargs, option))
+
+    async def call_async(
+        self, name: str, /, *args: object, option: Option | None = None, **kwargs: object
+    ) -> Result[Any]:
+        """As ``call``, without blocking the event loop."""
+        return cast("Result[Any]", await self._registry.get(name).send_async(args, kwargs, option))
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
+        them and raises an ``ExceptionGroup`` of those that failed. It holds for the thread or coroutine that enters it."""
+        return self._bridge.batch()
+
+    # settings of a task
+
+    def set_option(self, task: TaskOrName, option: Option) -> None:
+        """How calls of a task are sent and reported from now on (Go: ``SetOption``). Raises ``ConfigError``."""
+        self._bridge.join(self._registry.set_option(_name(task), option))
+
+    def set_marshaller(self, task: TaskOrName, task_id: int, report_id: int) -> None:
+        """Which marshallers encode the calls and the reports of a task; both sides must agree (Go: ``SetMarshaller``).
+        Raises ``ConfigError`` for an unknown name or id."""
+        self._bridge.join(self._registry.set_marshaller(_name(task), task_id, report_id))
+
+    def set_id_maker(self, task: TaskOrName, id: int) -> None:
+        """What names the calls of a task (Go: ``SetIDMaker``). Raises ``ConfigError`` for an unknown name or id."""
+        self._bridge.join(self._registry.set_id_maker(_name(task), id))
+
+    def add_marshaller(self, id: int, marshaller: Marshaller) -> None:
+        """A marshaller of your own under an id of your own; it must be an ``Invoker`` as well (Go: ``AddMarshaller``).
+        Raises ``ConfigError`` for an id that is taken; 0 to 3 are."""
+        self._registry.add_marshaller(id, marshaller)
+
+    def add_id_maker(self, id: int, maker: IDMaker) -> None:
+        """An id maker of your own (Go: ``AddIDMaker``). Raises ``ConfigError`` for an id that is taken; 0 to 2 are."""
+        self._registry.add_id_maker(id, maker)
+
+    # adapters and workers
+
+    def use(self, obj: object, roles: Role = Role.DEFAULT) -> Role:
+        """Attach a broker or a backend (Go: ``Use``); returns the roles it plays now: all that it can by default.
+
+        Raises ``ConfigError`` for a role that is taken or that the object cannot play; it is then not kept. An object
+        may be attached to several apps: the last one to close closes it.
+        """
+        return self._bridge.use(obj, roles)
+
+    def allocate(self, task: TaskOrName, count: int = 1, share: int = 1) -> int:
+        """Start ``count`` more workers of a task, ``share`` of them on one report channel, 0 for all on one (Go:
+        ``Allocate``). Returns how many could not be started. A worker of an ``async def`` is one coroutine at a time.
+
+        Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; nothing is started then.
+        """
+        return self._bridge.allocate(self._registry.get(_name(task)), count, share)
+
+    def run_worker(self, *tasks: TaskOrName, count: int | None = None) -> None:
+        """Start workers for these tasks (all registered ones by default), then block until the app is closed.
+        ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the app when interrupted."""
+        entries = [self._registry.get(_name(task)) for task in tasks] or list(self._registry)
+        try:
+            for entry in entries:
+                self._bridge.allocate(entry, count or self._runtime.workers_of(entry), 1)
+            self._closed.wait()
+        finally:
+            self.close()
+
+    def listen(self, roles: Role = Role.ALL, level: EventLevel = EventLevel.INFO) -> Subscription:
+        """Events of these rooms, at this level or above (Go: ``Listen``): an iterator and a context manager.
+        It never blocks the app: what a slow listener has no room for is dropped, and counted in ``dropped``."""
+        return self._runtime.events.listen(roles, level)
+
+    # the end
+
+    def close(self, timeout: float | None = None) -> None:
+        """Take nothing more, let running tasks finish, end every result that is still pending (Go: ``Close``).
+
+        ``timeout``: seconds for the running tasks, by default ``Config.shutdown_timeout``; their results arrive. A task
+        that has not ended then, or not started, gives its caller a ``TaskFailed`` with ``ErrorCode.SHUTDOWN``; a remote task
+        that has not started stays in its queue. Idempotent, from any thread, a handler or a task, which it does not wait for.
+        """
+        deadline = Deadline(self._runtime.config.shutdown_timeout if timeout is None else max(0.0, timeout))
+        with self._close_lock:
+            first = not self._runtime.closing
+            self._runtime.closing = True
+            self._runtime.stop.set()
+        if not first:
+            if not self._runtime.owns_this_thread():
+                self._closed.wait(deadline.left)
+            return
+        try:
+            self._bridge.close(deadline)
+            self._runtime.end_threads(deadline)
+        finally:
+            _open.discard(self)
+            self._runtime.events.close()
+            self._closed.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def _add(self, contract: Contract, spec: TaskSpec) -> Sender:
+        entry = Entry(
+            contract.name,
+            contract.fn,
+            contract,
+            option=spec.option,
+            context=spec.context,
+            workers=spec.workers,
+            marshaller=spec.marshaller,
+            report_marshaller=spec.report_marshaller,
+            id_maker=spec.id_maker,
+            owner=self,
+        )
+        self._registry.add(entry)
+        self._bridge.join(entry)
+        return entry
+
+    def _remote(self) -> Bridge:
+        from typeddingo.bridges.remote import RemoteBridge  # a local app does without
+
+        return RemoteBridge(self._runtime, self._registry)
+
+    def _attach(self, where: str, backend: str | None) -> None:
+        from typeddingo.bridges.urls import open_backend, open_broker
+
+        self.use(open_broker(where))
+        self.use(open_backend(backend or where))
+
+
+def _name(task: TaskOrName) -> str:
+    return task if isinstance(task, str) else task.name
+
+
+_open: weakref.WeakSet[App] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Threads are daemons and would be cut off in the middle of a task."""
+    for app in list(_open):
+        app.close()

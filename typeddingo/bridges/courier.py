@@ -1,0 +1,225 @@
+"""The caller's half of a remote app: poll, then send, then wait for the confirmation; reports into the ``Result``.
+
+Comes from ``Task.call``, goes to a producer; comes back from a store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from functools import partial
+
+from typeddingo.backend import Store
+from typeddingo.bridge import closed_error
+from typeddingo.bridges.adapters import Adapters
+from typeddingo.broker import Confirmation, Parcel, Producer
+from typeddingo.errors import ConfigError, ResultError, TypedDingoError, WireError
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.header import Header
+from typeddingo.message import Meta, TaskMessage
+from typeddingo.option import Option
+from typeddingo.outcome import Outcome, shutdown_report
+from typeddingo.registry import Entry, Registry
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+from typeddingo.wire import Wire
+
+__all__ = ["Courier"]
+
+
+class _Sent:
+    """One call on its way: what is needed to end it, however that comes about."""
+
+    __slots__ = ("confirmation", "meta", "option", "outcome", "store", "wire")
+
+    def __init__(self, outcome: Outcome, option: Option, meta: Meta, wire: Wire, store: Store | None) -> None:
+        self.outcome = outcome
+        self.option = option
+        self.meta = meta
+        self.wire = wire
+        self.store = store
+        self.confirmation: Confirmation | None = None
+
+
+class Courier:
+    """Thread-safe."""
+
+    def __init__(self, runtime: Runtime, registry: Registry, adapters: Adapters) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._adapters = adapters
+        # Not by name and id: an id maker of the user may give the same id twice, and both callers must hear.
+        self._pending: set[_Sent] = set()
+        self._batch: ContextVar[list[_Sent] | None] = ContextVar("typeddingo_batch", default=None)
+
+    def join(self, entry: Entry) -> None:
+        """Compile how this task is sent."""
+        start = self._compile(entry)
+
+        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
+            sent = start(args, kwargs, option)
+            self._confirm(sent)
+            return sent.outcome
+
+        async def send_async(
+            args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
+        ) -> object:
+            sent = start(args, kwargs, option)
+            await self._confirm_async(sent)
+            return sent.outcome
+
+        def send_many(rows: Sequence[tuple[object, ...]], option: Option | None = None) -> list[object]:
+            for row in rows:
+                bind(row, {})
+            with self.batch():
+                return [send(row, {}, option) for row in rows]
+
+        bind = entry.contract.bind
+        entry.send, entry.send_async, entry.send_many = send, send_async, send_many
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Calls of this thread (or coroutine) hand over and go on; the end waits for all confirmations."""
+        calls: list[_Sent] = []
+        token = self._batch.set(calls)
+        try:
+            yield
+        finally:
+            self._batch.reset(token)
+            failures = [error for sent in calls if (error := self._outcome_of(sent)) is not None]
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} of {len(calls)} calls of a batch were not confirmed", failures)
+
+    def close(self) -> None:
+        """End every result that is still pending with a Fail report."""
+        for sent in list(self._pending):
+            meta = sent.meta
+            sent.outcome._deliver(shutdown_report(meta.name, meta.id, sent.option))
+            self._forget(sent)
+
+    def _compile(self, entry: Entry) -> Callable[[tuple[object, ...], Mapping[str, object], Option | None], _Sent]:
+        name, default, bind = entry.name, entry.option, entry.contract.bind
+        make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
+        wire = self._registry.wire_of(entry)
+        runtime, background = self._runtime, self._runtime.handlers.run
+
+        def start(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
+            if runtime.closing:
+                raise closed_error(name)
+            option = option or default
+            producer, store = self._ways(name, option)
+            args, kwargs = bind(args, kwargs)
+            outcome = make(name, new_id(name), option)
+            outcome._background = background
+            task = TaskMessage(name, outcome.id, args, kwargs, option, store.reply_to if store else "")
+            frame = wire.encode_task(task)
+            sent = _Sent(outcome, option, task.meta, wire, store)
+            try:
+                self._poll(sent)
+                sent.confirmation = producer.send([Parcel(sent.meta, frame)])
+            except BaseException:
+                self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
+                raise
+            if runtime.closing:  # closed since we looked: whoever sees it last ends the call
+                self.close()
+            return sent
+
+        return start
+
+    def _ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
+        producer, store = self._adapters.producer, self._adapters.store
+        if producer is None:
+            raise ConfigError(f"task {name!r} cannot be sent: no producer is attached; call app.use(broker) first")
+        if option.ignore_report:
+            return producer, None
+        if store is None:
+            raise ConfigError(
+                f"task {name!r} cannot be sent: no store is attached for its result; call app.use(backend) first, or "
+                "send it with ignore_report"
+            )
+        return producer, store
+
+    def _poll(self, sent: _Sent) -> None:
+        if sent.store is not None:
+            stream = sent.store.poll(sent.meta)
+            self._pending.add(sent)
+            stream.attach(partial(self._receive, sent))
+
+    def _receive(self, sent: _Sent, frames: Sequence[bytes], error: ResultError | None) -> None:
+        """Reports of one call, in the store's thread."""
+        for frame in frames:
+            try:
+                header = Header.from_bytes(frame)
+                if (header.name, header.id) != (sent.meta.name, sent.meta.id):
+                    raise WireError("a report of another task arrived")
+                report = sent.wire.decode_report(header, frame)
+            except Exception as refused:
+                self._refuse(sent, refused)
+                return
+            sent.outcome._deliver(report)
+            if report.done:
+                self._forget(sent)
+        if error is not None:
+            if self._runtime.closing:
+                sent.outcome._deliver(shutdown_report(sent.meta.name, sent.meta.id, sent.option))
+            sent.outcome._close(error)
+            self._pending.discard(sent)
+
+    def _refuse(self, sent: _Sent, error: Exception) -> None:
+        """A report that cannot be read ends the result it was for, and only that."""
+        self._runtime.publish(
+            Role.BRIDGE,
+            EventLevel.ERROR,
+            EventCode.UNDECODABLE,
+            f"a report was refused: {error}",
+            task=sent.meta.name,
+            id=sent.meta.id,
+        )
+        sent.outcome._close(error)
+        self._forget(sent)
+
+    def _forget(self, sent: _Sent) -> None:
+        self._pending.discard(sent)
+        if sent.store is not None:
+            sent.store.done(sent.meta)
+
+    def _confirm(self, sent: _Sent) -> None:
+        assert sent.confirmation is not None
+        if (calls := self._batch.get()) is not None:
+            calls.append(sent)
+            return
+        try:
+            sent.confirmation.wait()
+        except BaseException:
+            self._forget(sent)
+            raise
+
+    async def _confirm_async(self, sent: _Sent) -> None:
+        assert sent.confirmation is not None
+        if (calls := self._batch.get()) is not None:
+            calls.append(sent)
+            return
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[BaseException | None] = loop.create_future()
+
+        def answer(error: BaseException | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+                loop.call_soon_threadsafe(lambda: answered.done() or answered.set_result(error))
+
+        sent.confirmation.add_done_callback(answer)
+        if (error := await answered) is not None:
+            self._forget(sent)
+            raise error
+
+    def _outcome_of(self, sent: _Sent) -> Exception | None:
+        """Wait for one confirmation of a batch; a failure also ends the result."""
+        assert sent.confirmation is not None
+        try:
+            sent.confirmation.wait()
+        except TypedDingoError as error:
+            sent.outcome._close(error)
+            self._forget(sent)
+            return error
+        return None

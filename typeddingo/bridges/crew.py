@@ -1,0 +1,134 @@
+"""The worker's half of a remote app: who listens, who runs, who reports. Comes from ``allocate``, ended by ``close``."""
+
+from __future__ import annotations
+
+import threading
+
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.backend import Reporter
+from typeddingo.bridges.adapters import Adapters
+from typeddingo.broker import Consumer, Listener
+from typeddingo.desk import Desk
+from typeddingo.errors import ConfigError
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.mapper import PREFETCH, Mapper
+from typeddingo.message import TaskMessage
+from typeddingo.outbox import Flusher
+from typeddingo.registry import Entry, Registry
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+from typeddingo.worker import MAX_BATCH, AsyncWorkers, Source, Worker
+
+__all__ = ["Crew"]
+
+
+class Crew:
+    """Thread-safe."""
+
+    def __init__(self, runtime: Runtime, registry: Registry, adapters: Adapters) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._adapters = adapters
+        self._lock = threading.Lock()
+        self._flusher = Flusher(Threads(runtime.owner))
+        self._mapper: Mapper | None = None
+        self._listeners: list[Listener] = []
+        self._workers: list[Worker] = []
+        self._async_workers: list[AsyncWorkers] = []
+
+    def map(self, consumer: Consumer) -> None:
+        """Start the mappers of an un-named consumer. What its ``add_listener`` raises leaves nothing behind."""
+        listeners: list[Listener] = []
+        try:
+            for _ in range(self._runtime.config.mappers):
+                listeners.append(consumer.add_listener(PREFETCH))
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        self._mapper = Mapper(self._runtime, self._registry, listeners, lambda: self._adapters.reporter)
+        self._mapper.start()
+
+    def allocate(self, entry: Entry, count: int, share: int) -> int:
+        """Start ``count`` workers, ``share`` of them on one outbox. Returns how many could not be started."""
+        with self._lock:
+            if self._runtime.closing:
+                raise ConfigError(f"allocate({entry.name!r}): the app is closed")
+            reporter = self._reporter(entry)
+            source = self._source(entry, count)
+            left = count
+            for size in _groups(count, share):
+                desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
+                left -= self._start(desk, source, size)
+            return left
+
+    def close(self, deadline: Deadline) -> None:
+        """Take nothing more, let the running tasks finish and report until the deadline, give back the rest."""
+        with self._lock:
+            if self._mapper is not None:
+                self._mapper.close()
+            for listener in self._listeners:
+                listener.close()
+            for group in self._async_workers:
+                group.close()
+        for group in self._async_workers:
+            group.join(deadline)
+        self._runtime.threads.join(deadline)
+        self._abandon()
+        self._flusher.stop()
+        self._flusher.join(deadline)
+
+    def _reporter(self, entry: Entry) -> Reporter | None:
+        if self._adapters.reporter is None and not entry.option.ignore_report:
+            raise ConfigError(
+                f"allocate({entry.name!r}): no reporter is attached: call app.use(backend) first, or give the task "
+                "option=Option(ignore_report=True)"
+            )
+        return self._adapters.reporter
+
+    def _source(self, entry: Entry, count: int) -> Source:
+        """A lane of the mapper, or a listener of its own."""
+        if self._mapper is not None:
+            return self._mapper.lane(entry.name)
+        if (consumer := self._adapters.named_consumer) is None:
+            raise ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+        listener = consumer.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
+        self._listeners.append(listener)
+        return listener
+
+    def _start(self, desk: Desk, source: Source, count: int) -> int:
+        """Start one group; returns how many of it run."""
+        name = f"worker-{desk.entry.name}"
+        try:
+            if desk.entry.contract.is_async:
+                group = AsyncWorkers(self._runtime, desk, source, count)
+                self._runtime.threads.start(name, group.feed)
+                self._async_workers.append(group)
+                return count
+            for done in range(count):
+                worker = Worker(self._runtime, desk, source, self._flusher)
+                self._runtime.threads.start(name, worker.run)
+                self._workers.append(worker)
+        except RuntimeError:  # the system has no more threads
+            return 0 if desk.entry.contract.is_async else done
+        return count
+
+    def _abandon(self) -> None:
+        """The deadline has passed: say which tasks still run. Threads cannot be stopped, coroutines will be."""
+        running = [job[0] for worker in self._workers if (job := worker.slot.job) is not None]
+        for group in self._async_workers:
+            running += [arrival[0] for arrival in group.abandon()]
+        for task in running:
+            self._tell(task)
+
+    def _tell(self, task: TaskMessage) -> None:
+        message = f"task {task.name!r} was still running when its app was closed"
+        self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
+
+
+def _groups(count: int, share: int) -> list[int]:
+    """The sizes of the groups: the first takes what does not divide evenly, as in the seed (10 by 3: 1, 3, 3, 3)."""
+    if share in (0, count):
+        return [count]
+    rest = count % share
+    return ([rest] if rest else []) + [share] * (count // share)

@@ -1,0 +1,80 @@
+"""``App("remote")``: joins tasks to the adapters that are attached. Its caller's half is ``courier``, its worker's ``crew``.
+
+The two halves need not meet: one process calls, another works, and what is attached decides which it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+
+from typeddingo._io.threads import Deadline
+from typeddingo.bridge import Bridge, need_counts
+from typeddingo.bridges.adapters import Adapters, hold, let_go, playable
+from typeddingo.bridges.courier import Courier
+from typeddingo.bridges.crew import Crew
+from typeddingo.errors import ConfigError
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.registry import Entry, Registry
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+
+__all__ = ["RemoteBridge"]
+
+
+class RemoteBridge(Bridge):
+    """Thread-safe."""
+
+    def __init__(self, runtime: Runtime, registry: Registry) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._adapters = Adapters()
+        self._courier = Courier(runtime, registry, self._adapters)
+        self._crew = Crew(runtime, registry, self._adapters)
+        self._lock = threading.RLock()
+
+    def join(self, entry: Entry) -> None:
+        with self._lock:
+            self._courier.join(entry)
+            if self._adapters.producer is not None:
+                self._adapters.producer.declare_task(entry.name)
+
+    def allocate(self, entry: Entry, count: int, share: int) -> int:
+        need_counts(entry.name, count, share)
+        return self._crew.allocate(entry, count, share)
+
+    def use(self, adapter: object, roles: Role) -> Role:
+        """All or nothing: an object that cannot do what it is attached for is not kept."""
+        adapter, roles = playable(adapter, roles)
+        with self._lock:
+            if self._runtime.closing:
+                raise ConfigError("use: the app is closed")
+            self._adapters.need_free(roles)
+            adapter.expect(roles)
+            tried = Adapters()
+            tried.attach(adapter, roles)
+            if tried.producer is not None:
+                for entry in self._registry:  # registered before: the seed never declared these
+                    tried.producer.declare_task(entry.name)
+            if tried.consumer is not None:
+                self._crew.map(tried.consumer)
+            if not any(adapter is other for other in self._adapters.held):
+                hold(adapter)
+                self._runtime.events.attach(adapter.events())
+            self._adapters.attach(adapter, roles)
+        return roles
+
+    def batch(self) -> AbstractContextManager[None]:
+        return self._courier.batch()
+
+    def close(self, deadline: Deadline) -> None:
+        self._crew.close(deadline)
+        self._courier.close()
+        with self._lock:
+            held, self._adapters.held = self._adapters.held, []
+        for adapter in held:
+            try:
+                let_go(adapter)
+            except Exception as error:
+                what = f"closing {type(adapter).__name__} failed: {type(error).__name__}"
+                self._runtime.publish(Role.BRIDGE, EventLevel.ERROR, EventCode.GENERIC, what)

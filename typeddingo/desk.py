@@ -1,0 +1,86 @@
+"""What the workers of one group share: where tasks come in and where reports go out.
+
+Comes from ``allocate``; used by every worker of the group.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from typeddingo.backend import Reporter
+from typeddingo.broker import Delivery, Parcel, Receipt
+from typeddingo.context import Context, Slot
+from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.outbox import Finished, Flusher, Outbox
+from typeddingo.reception import Reception
+from typeddingo.registry import Entry, Registry
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+from typeddingo.wire import Wire
+
+__all__ = ["Arrival", "Desk"]
+
+Arrival: TypeAlias = "tuple[TaskMessage, Wire, Delivery]"
+"""A decoded task, what encodes its reports, and what is settled at the end."""
+
+
+class Desk:
+    """One group with one report channel (Go: the workers that share a reports channel). Thread-safe."""
+
+    def __init__(
+        self, runtime: Runtime, registry: Registry, entry: Entry, reporter: Reporter | None, flusher: Flusher
+    ) -> None:
+        self.entry = entry
+        self._runtime = runtime
+        self._flusher = flusher
+        self._outbox = Outbox(runtime, reporter)
+        self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
+        flusher.look_after(self._outbox_chore)
+
+    def slot(self) -> Slot[Arrival]:
+        """A place for one worker."""
+        return Slot(self._describe)
+
+    def receive(self, delivery: Delivery) -> Arrival | None:
+        """Decode a delivery and announce that it starts; None when it was refused."""
+        if (taken := self._reception.task(delivery, self.entry)) is None:
+            return None
+        task, wire = taken
+        arrival = (task, wire, delivery)
+        if not task.option.ignore_report:
+            self._outbox.before_report(task.meta)
+            if task.option.monitor_progress:
+                self._send(arrival, Report(task.name, task.id, Status.SENT, task.option))
+                self._send(arrival, Report(task.name, task.id, Status.PROGRESS, task.option))
+        return arrival
+
+    def finish(self, arrival: Arrival, report: Report[object]) -> None:
+        """The final report and the receipt, together: they leave with the next ``flush``."""
+        task, wire, delivery = arrival
+        parcel = None if task.option.ignore_report else Parcel(task.meta, wire.encode_report(report))
+        self._outbox.add(Finished(parcel, delivery, Receipt.OK))
+
+    def flush(self) -> bool:
+        """Send what is finished. False when the reporter could not be reached."""
+        return self._outbox.flush()
+
+    def flush_soon(self) -> None:
+        """Let the flusher do it."""
+        self._flusher.arm(soon=True)
+
+    def _send(self, arrival: Arrival, report: Report[object]) -> None:
+        task, wire, _ = arrival
+        self._outbox.add(Finished(Parcel(task.meta, wire.encode_report(report))))
+        self._flusher.arm()
+
+    def _describe(self, arrival: Arrival) -> Context:
+        task = arrival[0]
+
+        def emit(report: Report[object]) -> None:
+            self._send(arrival, report)
+
+        return Context(task.name, task.id, task.option, emit=emit, cancelled=self._runtime.is_closing)
+
+    def _outbox_chore(self) -> bool:
+        self._outbox.flush()
+        return False

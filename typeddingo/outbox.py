@@ -1,0 +1,151 @@
+"""Finished work on its way out: reports first, receipts after. Comes from a group of workers, goes to reporter and broker.
+
+The order is the promise: a task is settled when its report is stored, so a worker that dies in between runs it again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.backend import Reporter
+from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+from typeddingo.errors import SendError, SendUnknown
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+
+__all__ = ["Finished", "Flusher", "Outbox"]
+
+PAUSE = 0.003
+"""Seconds that a finished task may wait for company before its report leaves."""
+
+
+class Finished(NamedTuple):
+    """One thing to send: a report, a settled delivery, or both."""
+
+    parcel: Parcel | None
+    delivery: Delivery | None = None
+    receipt: Receipt = Receipt.OK
+
+
+class Outbox:
+    """One report channel, shared by the workers of a group (Go: a reports channel). Thread-safe."""
+
+    def __init__(self, runtime: Runtime, reporter: Reporter | None) -> None:
+        self._runtime = runtime
+        self._reporter = reporter
+        self._items: deque[Finished] = deque()
+        self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
+
+    def add(self, item: Finished) -> None:
+        """Keep it for the next ``flush``."""
+        self._items.append(item)
+
+    def before_report(self, parcel: Parcel) -> None:
+        """The first report of a task is about to be added."""
+        if self._reporter is not None:
+            self._reporter.before_report(parcel.meta)
+
+    def flush(self) -> bool:
+        """Send what is here: every report in one batch, then every receipt. False if the reporter is unreachable."""
+        if not self._items:
+            return True
+        with self._lock:
+            items = [self._items.popleft() for _ in range(len(self._items))]
+            return self._send(items)
+
+    def _send(self, items: list[Finished]) -> bool:
+        parcels = [item.parcel for item in items if item.parcel is not None]
+        try:
+            if parcels and self._reporter is not None:
+                self._report(parcels)
+        except SendError as error:
+            if len(items) > 1:  # one of them is refused: find out which
+                return all([self._send([item]) for item in items])
+            self._tell(items[0], f"its report was refused and is lost: {type(error).__name__}")
+        except Exception as error:  # an unreachable reporter, whatever it raises: the tasks run again
+            for item in items:
+                self._tell(item, f"its report could not be stored, the task is given back: {type(error).__name__}")
+            _settle([item._replace(receipt=Receipt.GIVE_BACK) for item in items])
+            return False
+        _settle(items)
+        return True
+
+    def _report(self, parcels: Sequence[Parcel]) -> None:
+        assert self._reporter is not None
+        try:
+            self._reporter.report(parcels)
+        except SendUnknown:  # perhaps stored: a report may come twice, its result fires once
+            self._reporter.report(parcels)
+
+    def _tell(self, item: Finished, message: str) -> None:
+        if item.parcel is not None:
+            meta = item.parcel.meta
+            self._runtime.publish(
+                Role.WORKER, EventLevel.ERROR, EventCode.REPORT_DROPPED, message, task=meta.name, id=meta.id
+            )
+
+
+def _settle(items: Sequence[Finished]) -> None:
+    by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
+    for item in items:
+        if item.delivery is not None:
+            by_listener.setdefault(item.delivery.listener, []).append((item.delivery, item.receipt))
+    for listener, receipts in by_listener.items():
+        listener.settle(receipts)
+
+
+class Flusher:
+    """One thread an app that looks after what a busy worker cannot: reports that wait while it runs the next task."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._chores: tuple[Callable[[], bool], ...] = ()
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._soon = False
+        self._armed = False
+        self._stopped = False
+
+    def look_after(self, chore: Callable[[], bool]) -> None:
+        """``chore`` is called whenever the flusher wakes; True: call it again after a pause."""
+        with self._lock:
+            self._chores = (*self._chores, chore)
+
+    def arm(self, *, soon: bool = False) -> None:
+        """There is something to look after: after a pause that gathers company, or at once."""
+        if soon:
+            self._soon = True
+        if self._armed:
+            return
+        with self._lock:
+            self._armed = True
+            if self._thread is None and not self._stopped:
+                self._thread = self._threads.start("flusher", self._loop)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread after a last round. Idempotent; does not wait."""
+        with self._lock:
+            self._stopped = True
+        self._wake.set()
+
+    def join(self, deadline: Deadline) -> list[str]:
+        """After ``stop``: wait for the last round."""
+        return self._threads.join(deadline)
+
+    def _loop(self) -> None:
+        while not self._stopped:
+            self._wake.wait()
+            self._wake.clear()
+            if not self._soon:
+                time.sleep(PAUSE)
+            self._armed = self._soon = False
+            if any([chore() for chore in self._chores]):
+                self.arm()

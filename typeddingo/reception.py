@@ -1,0 +1,103 @@
+"""The door of a worker: frames in, tasks out, everything else refused aloud. Comes from a listener, goes to a worker.
+
+What is refused is settled, published as an event and, where a caller can be made out, reported to it: nobody waits for
+ever, and the listener lives.
+"""
+
+from __future__ import annotations
+
+from typeddingo.broker import Delivery, Parcel, Receipt
+from typeddingo.contract import Contract
+from typeddingo.errors import ErrorCode, WireError
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.failure import not_invoked
+from typeddingo.header import Header
+from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
+from typeddingo.option import Option
+from typeddingo.outbox import Finished, Outbox
+from typeddingo.registry import Entry, Registry
+from typeddingo.role import Role
+from typeddingo.runtime import Runtime
+from typeddingo.wire import Wire
+
+__all__ = ["Reception"]
+
+
+def _nobody() -> None: ...
+
+
+class Reception:
+    """Thread-safe; one per outbox. Every method is total: no frame can end the thread that received it."""
+
+    def __init__(self, runtime: Runtime, registry: Registry, outbox: Outbox, origin: Role) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._outbox = outbox
+        self._origin = origin
+
+    def header(self, delivery: Delivery) -> Header | None:
+        """Whose frame it is; None when that cannot be told: refused."""
+        try:
+            header = Header.from_bytes(delivery.body, max_chunks=self._runtime.config.limits.registry)
+        except WireError as error:
+            self._refuse(delivery, EventCode.UNDECODABLE, str(error))
+            return None
+        limits = self._runtime.config.limits
+        if (
+            len(header.id.encode(errors="replace")) > limits.id
+            or len(header.name.encode(errors="replace")) > limits.name
+        ):
+            self._refuse(delivery, EventCode.UNDECODABLE, "the id or the name in the header is too long")
+            return None
+        return header
+
+    def task(self, delivery: Delivery, entry: Entry) -> tuple[TaskMessage, Wire] | None:
+        """The task of a frame that should be one of ``entry``'s; None: refused."""
+        if (header := self.header(delivery)) is None:
+            return None
+        if header.name != entry.name:
+            self.unknown(delivery, header)
+            return None
+        wire = self._registry.wire_of(entry)
+        try:
+            return wire.decode_task(header, delivery.body), wire
+        except Exception as error:  # a WireError, or the bug of a user's codec
+            what = not_invoked(error).message
+            self._refuse(delivery, EventCode.UNDECODABLE, what, header)
+            self._report(wire, header, ErrorCode.INVOKE, what)
+            return None
+
+    def unknown(self, delivery: Delivery, header: Header) -> None:
+        """Nobody here runs this task."""
+        entry = self._registry.find(header.name)
+        what = "no worker here runs a task of this name"
+        self._refuse(delivery, EventCode.WORKER_NOT_FOUND, what, header, Receipt.WORKER_NOT_FOUND)
+        wire = self._registry.wire_of(entry or _stranger(header.name))
+        self._report(wire, header, ErrorCode.WORKER_NOT_FOUND, what)
+
+    def _refuse(
+        self,
+        delivery: Delivery,
+        code: EventCode,
+        what: str,
+        header: Header | None = None,
+        receipt: Receipt = Receipt.NOK,
+    ) -> None:
+        name, id = (header.name, header.id) if header else ("", "")
+        self._outbox.add(Finished(None, delivery, receipt))
+        self._runtime.publish(self._origin, EventLevel.ERROR, code, f"a task was refused: {what}", task=name, id=id)
+
+    def _report(self, wire: Wire, header: Header, code: ErrorCode, what: str) -> None:
+        """Tell the caller. Its option is unknown, and so is where it wants reports: what the frame says of them was not
+        understood. A caller who asked for no reports polls for none."""
+        report = Report[object](header.name, header.id, Status.FAIL, Option(), Failure(code, what))
+        try:
+            parcel = Parcel(Meta(header.name, header.id), wire.encode_report(report))
+        except Exception:  # a name or an id that cannot even be sent back
+            return
+        self._outbox.add(Finished(parcel))
+
+
+def _stranger(name: str) -> Entry:
+    """A task we do not know, as far as its Fail report needs it: in the default encoding."""
+    return Entry(name, _nobody, Contract.of(_nobody, name=name))

@@ -1,0 +1,173 @@
+"""The workers of a task: delivery → invoke → report → settle. Comes from a listener or a mapper's lane, goes to a desk.
+
+A task is settled after its report is stored, so one whose worker dies runs again: at least once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from time import perf_counter
+from typing import Protocol
+
+from typeddingo._io.threads import Deadline
+from typeddingo.broker import Delivery, Receipt
+from typeddingo.context import Slot, current_slot
+from typeddingo.desk import Arrival, Desk
+from typeddingo.execute import perform, perform_async
+from typeddingo.outbox import Flusher
+from typeddingo.pool import LoopPool
+from typeddingo.runtime import Runtime
+
+__all__ = ["MAX_BATCH", "AsyncWorkers", "Source", "Worker"]
+
+MAX_BATCH = 200
+"""Tasks that a worker takes at once, when they are very short."""
+BATCH_SECONDS = 0.005
+"""The work that a batch aims at: enough to share its round trips, too little for one to wait long behind another."""
+RETRY_SECONDS = 0.5
+"""Pause after a reporter that could not be reached."""
+
+
+class Source(Protocol):
+    """Where workers take from: a listener, or a lane that a mapper fills."""
+
+    def take(self, count: int, timeout: float | None = None) -> Sequence[Delivery]: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+
+class Worker:
+    """A thread that runs the tasks of a ``def``."""
+
+    def __init__(self, runtime: Runtime, desk: Desk, source: Source, flusher: Flusher) -> None:
+        self.slot: Slot[Arrival] = desk.slot()
+        self._runtime = runtime
+        self._desk = desk
+        self._source = source
+        self._flusher = flusher
+        self._perform = perform(desk.entry, self.slot)
+        self._todo: deque[Delivery] = deque()
+        self._busy_since = 0.0
+        flusher.look_after(self._give_back_if_stuck)
+
+    def run(self) -> None:
+        """Until the source is closed."""
+        current_slot.set(self.slot)  # type: ignore[arg-type]  # the context asks its slot and puts nothing in
+        size = 1
+        while True:
+            batch = self._source.take(size)
+            if not batch:
+                if self._source.closed:
+                    return
+                continue
+            size = self._run_batch(batch)
+            if not self._desk.flush():
+                self._runtime.stop.wait(RETRY_SECONDS)
+
+    def _run_batch(self, batch: Sequence[Delivery]) -> int:
+        """Run what is not given back meanwhile; returns the size of the next batch."""
+        started = self._busy_since = perf_counter()
+        todo = self._todo
+        todo.extend(batch)
+        if len(batch) > 1:
+            self._flusher.arm()  # the batch may be stuck behind a slow task: somebody must look
+        try:
+            while True:
+                delivery = todo.popleft()
+                if self._runtime.closing:
+                    delivery.settle(Receipt.GIVE_BACK)
+                    continue
+                self._run(delivery)
+        except IndexError:
+            mean = (perf_counter() - started) / len(batch)
+            return max(1, min(MAX_BATCH, len(batch) * 2, int(BATCH_SECONDS / mean)))
+
+    def _run(self, delivery: Delivery) -> None:
+        self._busy_since = perf_counter()
+        if (arrival := self._desk.receive(delivery)) is not None:
+            self.slot.job = arrival
+            report = self._perform(arrival[0], arrival[1])
+            self.slot.job = None
+            self._desk.finish(arrival, report)
+
+    def _give_back_if_stuck(self) -> bool:
+        """The flusher's look at this worker: what waits behind a slow task goes to somebody else."""
+        if self._todo and perf_counter() - self._busy_since > BATCH_SECONDS:
+            stuck: list[tuple[Delivery, Receipt]] = []
+            try:
+                while True:
+                    stuck.append((self._todo.pop(), Receipt.GIVE_BACK))
+            except IndexError:
+                for delivery, receipt in reversed(stuck):
+                    delivery.settle(receipt)
+        return bool(self._todo)
+
+
+class AsyncWorkers:
+    """The workers of an ``async def``: coroutines on the app's loop, and one thread that feeds them."""
+
+    def __init__(self, runtime: Runtime, desk: Desk, source: Source, count: int) -> None:
+        self._runtime = runtime
+        self._desk = desk
+        self._source = source
+        self._free = threading.Semaphore(count)
+        self._abandoned = False
+        self._pool: LoopPool[Arrival] = LoopPool(runtime.loop, desk.slot, self._work, self._give_back)
+        self._pool.grow(count)
+
+    def feed(self) -> None:
+        """Take as many tasks as there are free workers, until the source is closed."""
+        while True:
+            room = self._await_room()
+            batch = self._source.take(room)
+            for delivery in batch:
+                if (arrival := self._desk.receive(delivery)) is None:
+                    self._desk.flush_soon()
+                    self._free.release()
+                else:
+                    self._pool.put(arrival)
+            if room > len(batch):
+                self._free.release(room - len(batch))
+            if not batch and self._source.closed:
+                return
+
+    def close(self) -> None:
+        """Start no more; what waits is given back."""
+        for arrival in self._pool.close():
+            self._give_back(arrival)
+
+    def join(self, deadline: Deadline) -> None:
+        self._pool.join(deadline)
+
+    def abandon(self) -> list[Arrival]:
+        """The deadline has passed: what still runs is given back, its coroutines are about to be cancelled."""
+        self._abandoned = True
+        return self._pool.running()
+
+    def _await_room(self) -> int:
+        self._free.acquire()
+        room = 1
+        while room < MAX_BATCH and self._free.acquire(blocking=False):
+            room += 1
+        return room
+
+    def _work(self, slot: Slot[Arrival]) -> Callable[[Arrival], Coroutine[object, None, None]]:
+        work = perform_async(self._desk.entry, slot)
+
+        async def run(arrival: Arrival) -> None:
+            report = await work(arrival[0], arrival[1])
+            if self._abandoned:
+                self._give_back(arrival)
+                return
+            self._desk.finish(arrival, report)
+            self._desk.flush_soon()
+            self._free.release()
+
+        return run
+
+    def _give_back(self, arrival: Arrival) -> None:
+        arrival[2].settle(Receipt.GIVE_BACK)
+        self._free.release()
