@@ -17,6 +17,9 @@ from typeddingo.signature import Signature, read_signature
 __all__ = ["Contract", "ReturnMisfit"]
 
 
+_REMEDY = "Nothing was sent: pass what the annotation says, or annotate what you pass"
+
+
 class ReturnMisfit(ValueError):
     """A function returned what its annotation does not allow; the text names what did not fit, never the value."""
 
@@ -32,7 +35,20 @@ class Contract:
     return value: none for ``-> None``, n for ``-> tuple[A, B, …]``, else one.
     """
 
-    __slots__ = ("_bind", "_count", "_join", "_slow", "arguments", "fn", "keywords", "name", "returns", "signature", "strict")
+    __slots__ = (
+        "_by_name",
+        "_count",
+        "_join",
+        "_required",
+        "_slow",
+        "arguments",
+        "fn",
+        "keywords",
+        "name",
+        "returns",
+        "signature",
+        "strict",
+    )
 
     def __init__(self, name: str, fn: Callable[..., Any], signature: Signature, codecs: Codecs) -> None:
         self.name = name
@@ -50,7 +66,8 @@ class Contract:
         )
         extra = signature.var_keyword
         self.keywords = Names(
-            {p.name: p.annotation for p in (*positional, *signature.keyword_only)},
+            {p.name: p.annotation for p in positional},
+            only={p.name: p.annotation for p in signature.keyword_only},
             task=name,
             extra=extra.annotation if extra else None,
             codecs=codecs,
@@ -58,6 +75,8 @@ class Contract:
         slots, self._join = _return_slots(signature.returns)
         self.returns = Row(slots, task=name, codecs=codecs)
         self._count = len(positional)
+        self._required = sum(p.required for p in positional)
+        self._by_name = tuple(p.name for p in positional if p.nameable)
         self._slow = tail is not None or any(p.keyword_only and p.required for p in signature.parameters)
 
     @classmethod
@@ -86,7 +105,9 @@ class Contract:
         """The function is an ``async def``."""
         return self.signature.is_async
 
-    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[tuple[object, ...], Mapping[str, object]]:
+    def bind(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
         """The caller's side: bind a call and check every value. Positional arguments come back by position as far as
         they go without a gap, the rest by name; what was omitted stays omitted. Raises ``ArgumentError``."""
         try:
@@ -95,7 +116,7 @@ class Contract:
             return self.arguments.check(args), self.keywords.check(kwargs) if kwargs else kwargs
         except Unfit as err:
             raise ArgumentError(
-                f"task {self.name!r}: {err.text}", task=self.name, misfits=err.misfits
+                f"task {self.name!r}: {err.text}. {_REMEDY}", task=self.name, misfits=err.misfits
             ) from None
 
     def check_loaded(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
@@ -115,7 +136,9 @@ class Contract:
         try:
             return slots.check_values(values)
         except Unfit as err:
-            raise ReturnMisfit(f"the return value does not fit '-> {self.returns_text}': {err.text}", err.misfits) from None
+            raise ReturnMisfit(
+                f"the return value does not fit '-> {self.returns_text}': {err.text}", err.misfits
+            ) from None
 
     def join_returns(self, values: tuple[object, ...]) -> object:
         """The caller's side: slots as the value of the return annotation."""
@@ -127,7 +150,22 @@ class Contract:
         annotation = self.signature.returns
         return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
 
-    def _bound(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[tuple[object, ...], dict[str, object]]:
+    def _bound(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        if not self._slow and len(self._by_name) == self._count and len(args) <= self._count:
+            values = list(args)
+            for name in self._by_name[len(args) :]:  # 0.5 µs: the usual mixtures of positions and names
+                if name not in kwargs:
+                    break
+                values.append(kwargs[name])
+            if len(values) - len(args) == len(kwargs) and len(values) >= self._required:
+                return tuple(values), {}
+        return self._bound_slowly(args, kwargs)
+
+    def _bound_slowly(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
         try:
             bound = self.signature.native.bind(*args, **kwargs)
         except TypeError as err:

@@ -1,15 +1,15 @@
 """What can go wrong, as one tree. Raised everywhere, caught by users; imports nothing of this package.
 
-    TypedDingoError
-    ├─ ConfigError          roles, duplicate task, unknown option, server policy that would lose data
-    ├─ SignatureError       the function's annotations cannot be a contract (raised at decoration)
-    ├─ ArgumentError        a value does not fit its annotation (path and expected type, never the value)
-    ├─ SendError            NOT accepted: Unroutable · PayloadTooLarge · QueueFull · BrokerBlocked
-    ├─ SendUnknown          may have been accepted (timeout or reset before the confirmation)
-    ├─ ConnectionLost       the adapter cannot reach its server (cause attached)
-    ├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError
-    └─ ResultError          ReportsIgnored · ResultTimeout(TimeoutError) · ResultClosed · ResultExpired · NoHandler
-    TaskFailed              the task itself failed; not a TypedDingoError
+TypedDingoError
+├─ ConfigError          roles, duplicate task, unknown option, server policy that would lose data
+├─ SignatureError       the function's annotations cannot be a contract (raised at decoration)
+├─ ArgumentError        a value does not fit its annotation (path and expected type, never the value)
+├─ SendError            NOT accepted: Unroutable · PayloadTooLarge · QueueFull · BrokerBlocked
+├─ SendUnknown          may have been accepted (timeout or reset before the confirmation)
+├─ ConnectionLost       the adapter cannot reach its server (cause attached)
+├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError
+└─ ResultError          ReportsIgnored · ResultTimeout(TimeoutError) · ResultClosed · ResultExpired · NoHandler
+TaskFailed              the task itself failed; not a TypedDingoError
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ class Misfit:
         for step in self.path:
             if isinstance(step, int):
                 text += f"[{step}]"
+            elif step.startswith("["):
+                text += step  # the key of a dict
             else:
                 text += f".{step}" if text else step
         return text

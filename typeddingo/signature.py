@@ -29,7 +29,13 @@ class Parameter:
         return self.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
     @property
+    def nameable(self) -> bool:
+        """It may be given by name."""
+        return self.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+    @property
     def keyword_only(self) -> bool:
+        """It can only be given by name."""
         return self.kind is inspect.Parameter.KEYWORD_ONLY
 
 
@@ -67,11 +73,15 @@ def read_signature(
     ``namespace`` resolves names that are local to the place of decoration. Raises ``SignatureError``."""
     target = _function_behind(fn)
     if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
-        raise SignatureError(f"task {name!r} is a generator: a task returns one value; return a list instead of yielding")
+        raise SignatureError(
+            f"task {name!r} is a generator: a task returns one value; return a list instead of yielding"
+        )
     try:
         native = inspect.signature(fn)
     except (TypeError, ValueError) as err:
-        raise SignatureError(f"task {name!r}: the signature of {fn!r} cannot be read ({err}); wrap it in a def") from err
+        raise SignatureError(
+            f"task {name!r}: the signature of {fn!r} cannot be read ({err}); wrap it in a def"
+        ) from err
     hints = _resolved_hints(target, name, namespace)
     given = list(native.parameters.values())
     if context:
@@ -120,9 +130,7 @@ def _function_behind(fn: Callable[..., object]) -> Callable[..., object]:
     return inspect.unwrap(call) if inspect.isfunction(call) else fn
 
 
-def _resolved_hints(
-    target: Callable[..., object], name: str, namespace: Mapping[str, object] | None
-) -> dict[str, Any]:
+def _resolved_hints(target: Callable[..., object], name: str, namespace: Mapping[str, object] | None) -> dict[str, Any]:
     if not hasattr(target, "__annotations__"):
         raise SignatureError(f"task {name!r}: {target!r} has no annotations; wrap it in an annotated def")
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
+import operator
 import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -21,9 +21,9 @@ from cattrs.gen.typeddicts import make_dict_structure_fn as make_typed_dict_stru
 from pydantic_core import ValidationError
 
 from typeddingo.converter import Tree, ValueConverter
+from typeddingo.converters.dump import BINARY
 from typeddingo.converters.misfits import expected, misfits_of, validation_error
 from typeddingo.converters.source import carried_by_class
-from typeddingo.converters.dump import BINARY
 from typeddingo.errors import SignatureError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ClassCodec:
             values = self._state(value)
         except AttributeError:
             raise expected(f"a {self.label} with all its fields set") from None
-        if self._codecs.strict and tuple(map(type, values)) == self._gate and self._slots.settled_by_type:
+        if (gate := self._slots.gate) is not None and gate(values):
             return value
         try:
             self._checker(values)
@@ -77,12 +77,10 @@ class ClassCodec:
 
     @functools.cached_property
     def _state(self) -> Callable[[object], tuple[object, ...]]:
+        if len(self._names) > 1:
+            return operator.attrgetter(*self._names)
         names = self._names
         return lambda value: tuple([getattr(value, name) for name in names])
-
-    @functools.cached_property
-    def _gate(self) -> tuple[type | None, ...]:
-        return tuple(self._slots.types)
 
     @functools.cached_property
     def _checker(self) -> Callable[[Any], object]:
@@ -96,12 +94,16 @@ class ClassCodec:
         unknown = [key for key in value if key not in self._names]
         missing = [name for name in self.cls.__required_keys__ if name not in value]  # type: ignore[attr-defined]  # a TypedDict has it
         if unknown or missing:
-            raise expected(f"a {self.label} with its required keys and no others" + (f"; {missing} missing" if missing else ""))
+            raise expected(
+                f"a {self.label} with its required keys and no others" + (f"; {missing} missing" if missing else "")
+            )
         for name, item in value.items():
             try:
                 self._field_checks[name](item)
             except ValidationError as err:
-                raise validation_error(self.label, [((name, *m.path), m.kind, m.expected) for m in misfits_of(err)]) from None
+                raise validation_error(
+                    self.label, [((name, *m.path), m.kind, m.expected) for m in misfits_of(err)]
+                ) from None
         return value
 
     @functools.cached_property
@@ -127,12 +129,16 @@ class ClassCodec:
         if self._typed_dict:
             return lambda value: {name: dumps[name](item) if dumps[name] else item for name, item in value.items()}  # type: ignore[misc]  # None was just ruled out
         overrides = {name: override(unstruct_hook=dump or _identity) for name, dump in dumps.items()}
-        return make_dict_unstructure_fn(self.annotation, cattrs.Converter(), _cattrs_include_init_false=True, **overrides)
+        return make_dict_unstructure_fn(
+            self.annotation, cattrs.Converter(), _cattrs_include_init_false=True, **overrides
+        )
 
     def _field_dump(self, index: int, mode: str) -> Callable[[Any], object] | None:
         if self._slots.slot_is_native(index):
             return None
-        return functools.partial(self._slots.slot_dumper(index).to_python, mode="json" if self._slots.foreign else mode, by_alias=True)
+        return functools.partial(
+            self._slots.slot_dumper(index).to_python, mode="json" if self._slots.foreign else mode, by_alias=True
+        )
 
     # trees to values
 
@@ -150,7 +156,10 @@ class ClassCodec:
 
     @functools.cached_property
     def _structure(self) -> Callable[[Any], object]:
-        hooks = {name: override(struct_hook=_hook(self._slots.slot_loader(i).validate_python)) for i, name in enumerate(self._names)}
+        hooks = {
+            name: override(struct_hook=_hook(self._slots.slot_loader(i).validate_python))
+            for i, name in enumerate(self._names)
+        }
         converter = cattrs.Converter(detailed_validation=True)
         structure: Callable[[Any, Any], object]
         if self._typed_dict:
@@ -180,17 +189,23 @@ class ClassCodec:
         try:
             hints = typing.get_type_hints(self.cls, localns=namespace, include_extras=True)
         except NameError as err:
-            raise SignatureError(f"{self.label}: the annotation {err.name!r} of a field is not defined; define or import it first") from err
+            raise SignatureError(
+                f"{self.label}: the annotation {err.name!r} of a field is not defined; define or import it first"
+            ) from err
         for name, hint in hints.items():
             if isinstance(hint, dataclasses.InitVar):
-                raise SignatureError(f"{self.label}: {name!r} is an InitVar, which an instance does not keep; make it a field")
+                raise SignatureError(
+                    f"{self.label}: {name!r} is an InitVar, which an instance does not keep; make it a field"
+                )
         self._publish(hints)
         arguments = self._type_arguments()
         return {name: _substitute(_unwrapped(hint), arguments) for name, hint in hints.items()}
 
     def _publish(self, hints: Mapping[str, Any]) -> None:
         """cattrs resolves text annotations with the module's names alone; give it what we could resolve with local ones."""
-        fields = attrs.fields(self.cls) if attrs.has(self.cls) else () if self._typed_dict else dataclasses.fields(self.cls)
+        fields = (
+            attrs.fields(self.cls) if attrs.has(self.cls) else () if self._typed_dict else dataclasses.fields(self.cls)
+        )
         for field in fields:
             if isinstance(field.type, str) and field.name in hints:
                 object.__setattr__(field, "type", hints[field.name])
@@ -204,7 +219,11 @@ class ClassCodec:
             cls, args = get_origin(current) or current, get_args(current)
             parameters = getattr(cls, "__parameters__", ())
             found.update({p: _substitute(a, found) for p, a in zip(parameters, args, strict=False)})
-            stack.extend(base for base in getattr(cls, "__orig_bases__", ()) if get_origin(base) not in (None, typing.Generic, typing.Protocol))
+            stack.extend(
+                base
+                for base in getattr(cls, "__orig_bases__", ())
+                if get_origin(base) not in (None, typing.Generic, typing.Protocol)
+            )
         return found
 
 
@@ -221,7 +240,12 @@ def _hook(load: Callable[[Any], object]) -> Callable[[Any, Any], object]:
 
 def _unwrapped(hint: Any) -> Any:
     """A TypedDict's ``Required[T]`` or ``NotRequired[T]`` as ``T``; the class keeps the list of its required keys."""
-    if get_origin(hint) in (typing.Required, typing.NotRequired, typing_extensions.Required, typing_extensions.NotRequired):
+    if get_origin(hint) in (
+        typing.Required,
+        typing.NotRequired,
+        typing_extensions.Required,
+        typing_extensions.NotRequired,
+    ):
         return get_args(hint)[0]
     return hint
 
@@ -246,7 +270,11 @@ def _problems(group: BaseException, path: tuple[str | int, ...] = ()) -> Any:
         return
     if not isinstance(group, BaseExceptionGroup):
         kind = "missing" if isinstance(group, KeyError) else "constructor"
-        words = "expected a value, it is missing" if kind == "missing" else f"refused by the constructor ({type(group).__name__})"
+        words = (
+            "expected a value, it is missing"
+            if kind == "missing"
+            else f"refused by the constructor ({type(group).__name__})"
+        )
         yield path, kind, words
         return
     for error in group.exceptions:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 from pydantic_core import SchemaValidator, core_schema
 
 from typeddingo.converters.leaves import DIGITS, Leaf
 from typeddingo.converters.misfits import expected
-from typeddingo.converters.nodes import Node, constraints_of, kinds_of, label_of, resolve, types_of
-from typeddingo.converters.transform import Transform, WalkError
-from typeddingo.converters.unions import is_discriminated, picker, plan_union
+from typeddingo.converters.nodes import Node, constraints_of, label_of
+from typeddingo.converters.transform import Transform
+from typeddingo.converters.unions import picker, plan_union
 
-__all__ = ["Check", "build_validator", "member_checks"]
+__all__ = ["LEAST", "MOST", "Check", "build_validator", "member_checks"]
 
-_HUGE = 10**DIGITS
+MOST = 10**DIGITS
+"""The first int that is too long to be written as text."""
+LEAST = -MOST
 _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": float}
 
 
@@ -36,6 +37,8 @@ class Check(Transform):
     trusting = False
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
+        if self.trusting and len(leaf.types) == 1:
+            return {"type": "is-instance", "cls": leaf.types[0]}
         return _then(_exact(leaf.types, leaf.expected), node)
 
     def opaque(self, converter: Any) -> Node:
@@ -47,16 +50,19 @@ class Check(Transform):
     # scalars: pydantic's strict mode takes subclasses and returns the base
 
     def on_int(self, node: Node) -> Node:
-        return _then(_exact_int, node)
+        return self._scalar(_exact_int, node)
 
     def on_bool(self, node: Node) -> Node:
         return {**node, "strict": True}
 
     def on_str(self, node: Node) -> Node:
-        return _then(_exact_str, node)
+        return self._scalar(_exact_str, node)
 
     def on_float(self, node: Node) -> Node:
-        return _then(_exact_float, node)
+        return self._scalar(_exact_float, node)
+
+    def _scalar(self, check: Callable[[Any], Any], node: Node) -> Node:
+        return {"type": node["type"], "strict": True} if self.trusting else _then(check, node)
 
     def on_none(self, node: Node) -> Node:
         return {"type": "none"}
@@ -93,7 +99,7 @@ class Check(Transform):
         if (native := _native_item(items)) is not None:
             self.items(node)
             rewritten = {**node, "items_schema": {"type": items["type"], "strict": True}, "strict": True}
-            return _wrapped(_uniform(cls, native), rewritten)
+            return _wrapped(_uniform(cls, native, bool(constraints_of(node))), rewritten)
         return _exactly(cls, {**node, "items_schema": self.items(node), "strict": True})
 
     def on_tuple(self, node: Node) -> Node:
@@ -119,12 +125,19 @@ class Check(Transform):
     def on_typed_dict(self, node: Node) -> Node:
         fields = self.field_map(node["fields"])
         extras = {"extras_schema": self.node(node["extras_schema"])} if node.get("extras_schema") else {}
-        rewritten = {"type": "typed-dict", "fields": fields, "extra_behavior": "allow" if extras else "forbid", **extras}
+        rewritten = {
+            "type": "typed-dict",
+            "fields": fields,
+            "extra_behavior": "allow" if extras else "forbid",
+            **extras,
+        }
         return _exactly(dict, rewritten)
 
     def on_named_tuple(self, node: Node) -> Node:
         items = [self.inside(f".{field['name']}", field["schema"]) for field in node["fields"]]
-        return _chain(_plain(_exact((node["cls"],), label_of(node, {}))), _plain(tuple), {"type": "tuple", "items_schema": items})
+        return _chain(
+            _plain(_exact((node["cls"],), label_of(node, {}))), _plain(tuple), {"type": "tuple", "items_schema": items}
+        )
 
     # classes: the exact class, then the state
 
@@ -132,14 +145,13 @@ class Check(Transform):
         cls = node["cls"]
         inner = Check(self.definitions)
         inner.trusting = True
-        exact = _plain(_exact((cls,), f"{label_of(node, {})} itself, not a subclass of it"))
+        words = f"{label_of(node, {})} itself, not a subclass of it"
         if node.get("root_model"):
-            return _chain(exact, _plain(attrgetter("root")), inner.inside(".root", node["schema"]))
-        steps = [exact, _plain(attrgetter("__dict__")), inner.node(_model_fields(node["schema"]))]
-        if _allows_extra(node):
-            steps.insert(2, _plain(lambda state: state))
-            steps.insert(1, _plain(_check_extras))
-        return _chain(*steps)
+            return _chain(_state_of(cls, words, "root"), inner.inside(".root", node["schema"]))
+        state = _chain(_state_of(cls, words, "__dict__"), inner.node(_model_fields(node["schema"])))
+        if node.get("config", {}).get("extra_fields_behavior") == "allow":
+            return _chain(_plain(_check_extras), state)
+        return state
 
     def on_model_fields(self, node: Node) -> Node:
         fields = {
@@ -149,16 +161,17 @@ class Check(Transform):
         return {"type": "typed-dict", "fields": fields, "extra_behavior": "ignore"}
 
     def on_dataclass(self, node: Node) -> Node:
-        cls, fields = node["cls"], [field for field in _dataclass_args(node["schema"])["fields"] if not field.get("init_only")]
+        fields = [field for field in _dataclass_args(node["schema"])["fields"] if not field.get("init_only")]
         names = [field["name"] for field in fields]
 
         def state(value: Any) -> dict[str, object]:
             return {name: getattr(value, name) for name in names}
 
+        exact = _plain(_exact((node["cls"],), f"{label_of(node, {})} itself, not a subclass of it"))
         checked = {
-            field["name"]: {"type": "typed-dict-field", "schema": self.inside(f".{field['name']}", field["schema"])} for field in fields
+            field["name"]: {"type": "typed-dict-field", "schema": self.inside(f".{field['name']}", field["schema"])}
+            for field in fields
         }
-        exact = _plain(_exact((cls,), f"{label_of(node, {})} itself, not a subclass of it"))
         return _chain(exact, _plain(state), {"type": "typed-dict", "fields": checked})
 
     # unions: which member is it?
@@ -195,7 +208,11 @@ class Check(Transform):
     # pydantic's own forks for types we do not know: their strict, live side
 
     def on_lax_or_strict(self, node: Node) -> Node:
-        return {**node["strict_schema"], "strict": True} if "strict" in node["strict_schema"] else dict(node["strict_schema"])
+        return (
+            {**node["strict_schema"], "strict": True}
+            if "strict" in node["strict_schema"]
+            else dict(node["strict_schema"])
+        )
 
     def on_json_or_python(self, node: Node) -> Node:
         return dict(node["python_schema"])
@@ -226,7 +243,7 @@ def member_checks(members: Sequence[Node], transform: Check) -> Callable[[], Seq
 def check_json_value(value: Any, depth: int = 0) -> Any:
     """Plain JSON data, exactly: what comes back is equal and of the same types."""
     cls = type(value)
-    if cls is str or cls is bool or value is None or (cls is int and -_HUGE < value < _HUGE):
+    if cls is str or cls is bool or value is None or (cls is int and LEAST < value < MOST):
         return value
     if cls is float and math.isfinite(value):
         return value
@@ -239,12 +256,25 @@ def check_json_value(value: Any, depth: int = 0) -> Any:
             for item in value.values():
                 check_json_value(item, depth + 1)
             return value
-    raise expected("plain JSON data (None, bool, int, finite float, str, list, dict with str keys), at most 60 levels deep")
+    raise expected(
+        "plain JSON data (None, bool, int, finite float, str, list, dict with str keys), at most 60 levels deep"
+    )
 
 
 def _check_extras(model: Any) -> Any:
-    check_json_value(model.__pydantic_extra__ or {})
+    check_json_value(getattr(model, "__pydantic_extra__", None) or {})
     return model
+
+
+def _state_of(cls: type, words: str, attribute: str) -> Node:
+    """An instance of exactly this class, then what it holds."""
+
+    def state(value: Any) -> Any:
+        if type(value) is cls:
+            return getattr(value, attribute)
+        raise expected(f"{words}, got {_a(type(value))}")
+
+    return _plain(state)
 
 
 def _model_fields(node: Node) -> Node:
@@ -260,10 +290,6 @@ def _dataclass_args(node: Node) -> Node:
     return node
 
 
-def _allows_extra(node: Node) -> bool:
-    return node.get("config", {}).get("extra_fields_behavior") == "allow"
-
-
 # the exact type, then the annotation's constraints
 
 
@@ -274,20 +300,21 @@ def _exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
         cls = type(value)
         if cls is only or cls in types:
             return value
-        raise expected(words)
+        raise expected(f"{words}, got {_a(cls)}")
 
     return check
 
 
 def _exact_int(value: Any) -> Any:
-    if type(value) is int and -_HUGE < value < _HUGE:
+    if type(value) is int and LEAST < value < MOST:
         return value
-    raise expected("an int" if type(value) is not int else f"an int of at most {DIGITS} digits", "int_type")
+    got = f"an int, got {_a(type(value))}" if type(value) is not int else f"an int of at most {DIGITS} digits"
+    raise expected(got, "int_type")
 
 
 def _exact_str(value: Any) -> Any:
     if type(value) is not str:
-        raise expected("a str", "string_type")
+        raise expected(f"a str, got {_a(type(value))}", "string_type")
     if not value.isascii():
         try:
             value.encode()
@@ -299,7 +326,14 @@ def _exact_str(value: Any) -> Any:
 def _exact_float(value: Any) -> Any:
     if type(value) is float or type(value) is int:
         return value
-    raise expected("a float", "float_type")
+    raise expected(f"a float, got {_a(type(value))}", "float_type")
+
+
+def _a(cls: type) -> str:
+    """The type of what was given: never the value."""
+    if cls is type(None):
+        return "None"
+    return f"{'an' if cls.__name__[0] in 'aeiouAEIOU' else 'a'} {cls.__name__}"
 
 
 def _then(check: Callable[[Any], Any], node: Node) -> Node:
@@ -317,20 +351,21 @@ def _native_item(items: Node) -> type | None:
     return None
 
 
-def _uniform(cls: type, item: type) -> Callable[[Any, Callable[[Any], Any]], Any]:
-    """Every item is exactly of one class: pydantic finds the place when not, one pass over the types finds subclasses."""
+def _uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable[[Any], Any]], Any]:
+    """Every item is exactly of one class: one pass over the types tells, pydantic finds the place when not."""
     allowed = {item, int} if item is float else {item}
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         if type(value) is not cls:
-            raise expected(f"a {cls.__name__}", f"{cls.__name__}_type")
-        try:
+            raise expected(f"a {cls.__name__}, got {_a(type(value))}", f"{cls.__name__}_type")
+        uniform = set(map(type, value)) <= allowed
+        if constrained or not uniform:
             handler(value)
-        except UnicodeEncodeError:
-            raise expected("text without lone surrogates", "string_unicode") from None
-        if not set(map(type, value)) <= allowed:
+        if not uniform:
             raise expected(f"a {cls.__name__} of {item.__name__}, and no subclasses of it")
-        if item is int and value and not (-_HUGE < min(value) and max(value) < _HUGE):
+        if item is str and not all(map(str.isascii, value)):
+            _exact_str("".join(value))
+        if item is int and value and not (min(value) > LEAST and max(value) < MOST):
             raise expected(f"ints of at most {DIGITS} digits")
         return value
 

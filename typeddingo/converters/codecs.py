@@ -22,7 +22,9 @@ class Codecs:
     ``namespace`` resolves names local to the place of decoration. Call ``settle`` when all slots are made.
     """
 
-    def __init__(self, *, strict: bool = True, converter: Converter | None = None, namespace: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, *, strict: bool = True, converter: Converter | None = None, namespace: Mapping[str, object] | None = None
+    ) -> None:
         self.strict = strict
         self.namespace = dict(namespace or {})
         self._converter = converter

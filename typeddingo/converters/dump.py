@@ -38,7 +38,7 @@ class Dump(Transform):
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if "bytes" in leaf.kind:
             return _by_mode(lambda value, binary: dump_bytes(leaf.dump(value), binary))  # type: ignore[arg-type]  # a bytes leaf dumps bytes
-        return _plain(leaf.dump)
+        return _plain(leaf.dump, {"type": leaf.kind} if leaf.kind in ("str", "int") else None)
 
     def opaque(self, converter: Any) -> Node:
         return _by_mode(lambda value, binary: converter.dump(value, binary=binary))
@@ -78,7 +78,10 @@ class Dump(Transform):
         if (own := self._own(node)) is not None:
             return own
         keys = node.get("keys_schema", {"type": "any"})
-        new_keys, new_values = self.inside("[key]", keys), self.inside("[value]", node.get("values_schema", {"type": "any"}))
+        new_keys, new_values = (
+            self.inside("[key]", keys),
+            self.inside("[value]", node.get("values_schema", {"type": "any"})),
+        )
         if text_keys(keys, self.definitions):
             if int_keys(keys, self.definitions):
                 new_keys = _after(new_keys, str)
@@ -93,11 +96,18 @@ class Dump(Transform):
         return self._own(node) or rewritten
 
     def on_model(self, node: Node) -> Node:
-        return self._own(node) or {**node, "schema": self.inside(".root", node["schema"]) if node.get("root_model") else self.node(node["schema"])}
+        return self._own(node) or {
+            **node,
+            "schema": self.inside(".root", node["schema"]) if node.get("root_model") else self.node(node["schema"]),
+        }
 
     def on_model_fields(self, node: Node) -> Node:
         fields = {
-            name: {"type": "model-field", "schema": self.inside(f".{name}", field["schema"]), "serialization_alias": wire_name(name, field)}
+            name: {
+                "type": "model-field",
+                "schema": self.inside(f".{name}", field["schema"]),
+                "serialization_alias": wire_name(name, field),
+            }
             for name, field in node["fields"].items()
         }
         rewritten = {**node, "fields": fields, "computed_fields": []}
@@ -185,7 +195,12 @@ def _by_mode(function: Callable[[Any, bool], object]) -> Node:
     def serialize(value: Any, info: Any) -> object:
         return function(value, info.mode == BINARY)
 
-    serialization: Node = {"type": "function-plain", "function": serialize, "info_arg": True, "return_schema": {"type": "any"}}
+    serialization: Node = {
+        "type": "function-plain",
+        "function": serialize,
+        "info_arg": True,
+        "return_schema": {"type": "any"},
+    }
     return {"type": "any", "serialization": serialization}
 
 
@@ -201,5 +216,10 @@ def _labelled(label: str, node: Node) -> Node:
     def serialize(value: Any, handler: Callable[[Any], object]) -> list[object]:
         return [label, handler(value)]
 
-    serialization: Node = {"type": "function-wrap", "function": serialize, "schema": node, "return_schema": {"type": "any"}}
+    serialization: Node = {
+        "type": "function-wrap",
+        "function": serialize,
+        "schema": node,
+        "return_schema": {"type": "any"},
+    }
     return {"type": "any", "serialization": serialization}

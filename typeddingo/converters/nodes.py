@@ -16,7 +16,18 @@ import pydantic
 from typeddingo.converters.leaves import Leaf, leaf_of_class
 from typeddingo.errors import SignatureError
 
-__all__ = ["ANYTHING", "Definitions", "Node", "constraints_of", "kinds_of", "label_of", "leaf_of", "opaque_of", "resolve", "types_of"]
+__all__ = [
+    "ANYTHING",
+    "Definitions",
+    "Node",
+    "constraints_of",
+    "kinds_of",
+    "label_of",
+    "leaf_of",
+    "opaque_of",
+    "resolve",
+    "types_of",
+]
 
 Node: TypeAlias = "dict[str, Any]"
 Definitions: TypeAlias = "Mapping[str, Node]"
@@ -45,8 +56,7 @@ _SIMPLE: Mapping[str, tuple[type, frozenset[str]]] = {
 _LEAF_NODES: Mapping[str, type] = {}
 
 _CONSTRAINTS = frozenset(
-    "gt ge lt le multiple_of max_digits decimal_places min_length max_length pattern allow_inf_nan tz_constraint "
-    "now_op version strip_whitespace to_lower to_upper coerce_numbers_to_str max_size ascii_only".split()
+    ["gt", "ge", "lt", "le", "multiple_of", "max_digits", "decimal_places", "min_length", "max_length", "pattern", "allow_inf_nan", "tz_constraint", "now_op", "version", "strip_whitespace", "to_lower", "to_upper", "coerce_numbers_to_str", "max_size", "ascii_only"]
 )
 
 
@@ -72,13 +82,16 @@ def _leaf_nodes() -> Mapping[str, type]:
 _LEAF_NODES = _leaf_nodes()
 
 
+_TRANSPARENT = ("default", "function-before", "function-after", "function-wrap", "custom-error", "json")
+
+
 def resolve(node: Node, definitions: Definitions) -> Node:
     """The node behind references and wrappers that do not change its values' types."""
     while True:
         kind = node["type"]
         if kind == "definition-ref":
             node = definitions[node["schema_ref"]]
-        elif kind in ("default", "function-before", "function-after", "function-wrap", "custom-error", "json") and "schema" in node:
+        elif kind in _TRANSPARENT and "schema" in node:
             if leaf_of(node) is not None or opaque_of(node) is not None:
                 return node
             node = node["schema"]
@@ -153,7 +166,10 @@ def leaf_of(node: Node) -> Leaf | None:
         cls = instance_class(node)
         if cls is not None:
             return _secret_leaf(cls) or leaf_of_class(cls)
-    if kind == "function-plain" and getattr(node["function"]["function"], "__name__", "") == "validate_str_is_valid_iana_tz":
+    if (
+        kind == "function-plain"
+        and getattr(node["function"]["function"], "__name__", "") == "validate_str_is_valid_iana_tz"
+    ):
         import zoneinfo
 
         return leaf_of_class(zoneinfo.ZoneInfo)
@@ -175,7 +191,9 @@ def _literal_leaf(node: Node) -> Leaf | None:
         elif isinstance(value, bytes):
             form = f"bytes:{value.hex()}"
         if (type(form), form) in forms:
-            raise SignatureError(f"Literal{expected!r}: two members look alike on the wire; use the enum itself, or other words")
+            raise SignatureError(
+                f"Literal{expected!r}: two members look alike on the wire; use the enum itself, or other words"
+            )
         forms[type(form), form] = value
     by_value = {(type(value), value): form for (_, form), value in forms.items()}
 
@@ -276,7 +294,10 @@ def kinds_of(node: Node, definitions: Definitions, seen: frozenset[str] = frozen
 
 def text_keys(keys: Node, definitions: Definitions) -> bool:
     """Whether a dict with these keys travels as a JSON object: keys that are text on the wire, or ints (as Go's maps)."""
-    return kinds_of(keys, definitions) in (frozenset({"str"}), frozenset({"int"})) and resolve(keys, definitions)["type"] != "float"
+    return (
+        kinds_of(keys, definitions) in (frozenset({"str"}), frozenset({"int"}))
+        and resolve(keys, definitions)["type"] != "float"
+    )
 
 
 def int_keys(keys: Node, definitions: Definitions) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic_core import SchemaSerializer, SchemaValidator
 
 from typeddingo.converter import ValueConverter
-from typeddingo.converters.check import Check, build_validator
-from typeddingo.converters.dump import BINARY, Dump, build_serializer
+from typeddingo.converters.check import LEAST, MOST, Check, build_validator
+from typeddingo.converters.dump import Dump, build_serializer
 from typeddingo.converters.load import Load
 from typeddingo.converters.nodes import Definitions, Node, constraints_of, leaf_of, opaque_of, resolve, types_of
 from typeddingo.converters.source import row_source
@@ -28,7 +28,9 @@ Choose = Callable[[object], ValueConverter | None]
 class Slots:
     """``names`` say what each slot is, for errors at decoration; ``tail`` says that the last slot repeats."""
 
-    def __init__(self, names: Sequence[str], annotations: Sequence[object], choose: Choose, *, strict: bool, tail: bool = False) -> None:
+    def __init__(
+        self, names: Sequence[str], annotations: Sequence[object], choose: Choose, *, strict: bool, tail: bool = False
+    ) -> None:
         self.strict = strict
         self.tail = tail
         self._names = names
@@ -73,15 +75,34 @@ class Slots:
         return [i for i, types in enumerate(found) if types is not None and float in types and int not in types]
 
     @functools.cached_property
-    def settled_by_type(self) -> bool:
-        """The exact types of the values say all there is to check."""
-        return all(self._plain(node) for node in self._sources)
+    def gate(self) -> Callable[[tuple[object, ...]], bool] | None:
+        """Says quickly that values fit, where their exact types decide it (False: look closer); None where they do not."""
+        if not self.strict or self.tail or None in self.types or not all(self._settled(node) for node in self._sources):
+            return None
+        types = tuple(self.types)
+        texts = [i for i, cls in enumerate(types) if cls is str]
+        ints = [i for i, cls in enumerate(types) if cls is int]
 
-    def _plain(self, node: Node) -> bool:
+        def fits(values: tuple[object, ...]) -> bool:
+            if tuple(map(type, values)) != types:
+                return False
+            for i in texts:
+                if not values[i].isascii():  # type: ignore[attr-defined]  # its type was just compared
+                    return False
+            for i in ints:
+                if not LEAST < values[i] < MOST:  # type: ignore[operator]  # its type was just compared
+                    return False
+            return True
+
+        return fits
+
+    def _settled(self, node: Node) -> bool:
         node = resolve(node, self._definitions)
-        if constraints_of(node) or opaque_of(node) is not None or node["type"] == "literal":
+        if constraints_of(node) or opaque_of(node) is not None or node["type"].startswith("function"):
             return False
-        return node["type"] in ("bool", "float", "none") or leaf_of(node) is not None
+        return node["type"] in ("int", "str", "bool", "float", "none") or (
+            node["type"] != "literal" and leaf_of(node) is not None
+        )
 
     # compiled on first need
 

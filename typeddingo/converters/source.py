@@ -50,7 +50,11 @@ class _Recursive(Exception):
 def carried_by_class(annotation: object) -> bool:
     """An attrs class, a standard dataclass, or a ``TypedDict`` that this Python's pydantic cannot read; also its generic aliases."""
     cls = get_origin(annotation) or annotation
-    if not isinstance(cls, type) or hasattr(cls, "__pydantic_core_schema__") or hasattr(cls, "__get_pydantic_core_schema__"):
+    if (
+        not isinstance(cls, type)
+        or hasattr(cls, "__pydantic_core_schema__")
+        or hasattr(cls, "__get_pydantic_core_schema__")
+    ):
         return False
     return attrs.has(cls) or dataclasses.is_dataclass(cls) or _old_typed_dict(cls)
 
@@ -121,7 +125,9 @@ def row_source(annotations: Sequence[object], choose: Choose) -> tuple[list[Node
     return [_adopted(node, choose) for node in schema["items_schema"]], definitions
 
 
-_DATA = frozenset({"metadata", "default", "expected", "members", "config", "serialization", "discriminator", "function", "cls"})
+_DATA = frozenset(
+    {"metadata", "default", "expected", "members", "config", "serialization", "discriminator", "function", "cls"}
+)
 """Keys of a core schema whose values hold no schemas."""
 
 
@@ -134,7 +140,11 @@ def _adopted(node: Any, choose: Choose) -> Any:
         return tuple(_adopted(item, choose) for item in node)
     if not isinstance(node, dict):
         return node
-    if node.get("type") in ("is-instance", "dataclass") and "generic_origin" not in node and not getattr(node["cls"], "__parameters__", ()):
+    if (
+        node.get("type") in ("is-instance", "dataclass")
+        and "generic_origin" not in node
+        and not getattr(node["cls"], "__parameters__", ())
+    ):
         if carried_by_class(node["cls"]) and (converter := choose(node["cls"])) is not None:
             kept = {"ref": node["ref"]} if "ref" in node else {}
             return {"type": "any", "metadata": {OPAQUE: converter}, **kept}
@@ -145,13 +155,18 @@ def _adopted(node: Any, choose: Choose) -> Any:
 
 def _as_named_tuple(node: Node) -> Node:
     """pydantic before 2.14 describes a NamedTuple as a call of its class."""
-    fields = [{"name": argument["name"], "schema": argument["schema"]} for argument in node["arguments_schema"]["arguments_schema"]]
+    fields = [
+        {"name": argument["name"], "schema": argument["schema"]}
+        for argument in node["arguments_schema"]["arguments_schema"]
+    ]
     kept = {"ref": node["ref"]} if "ref" in node else {}
     return {"type": "named-tuple", "cls": node["function"], "fields": fields, **kept}
 
 
 def _refuse_type_variables(annotation: object) -> None:
     if isinstance(annotation, (typing.TypeVar, typing.ParamSpec)):
-        raise SignatureError(f"is the unresolved type variable {annotation}: write the type that travels, e.g. 'int | str'")
+        raise SignatureError(
+            f"is the unresolved type variable {annotation}: write the type that travels, e.g. 'int | str'"
+        )
     for arg in get_args(annotation):
         _refuse_type_variables(arg)
