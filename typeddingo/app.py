@@ -8,9 +8,7 @@ import threading
 import weakref
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, TypeAlias, cast
-
-from typing_extensions import Self
+from typing import Any, Self, TypeAlias, cast
 
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge
@@ -38,8 +36,8 @@ TaskOrName: TypeAlias = "Task[..., object] | str"
 class App(TaskDecorator):
     """A set of tasks and the way they are carried (Go: ``App``, ``NewApp(mode, cfg)``). Thread-safe.
 
-    ``where``: ``"local"`` runs tasks in this process; ``"remote"`` has nothing attached yet (see ``use``); a URL attaches
-    the broker behind it. ``backend`` is a URL too and defaults to the same server. Raises ``ConfigError``.
+    ``where``: ``"local"`` runs tasks in this process; ``"remote"`` has nothing attached yet (see ``use``); a URL
+    attaches the broker behind it. ``backend`` is a URL too and defaults to the same server. Raises ``ConfigError``.
 
     Use it in a ``with`` or an ``async with``; one that is never closed is closed when the program exits.
     """
@@ -62,7 +60,7 @@ class App(TaskDecorator):
     def include(self, tasks: Tasks) -> None:
         """Add a collection whose tasks were declared without an app. Raises ``ConfigError`` for a name that is taken
         and for a collection that belongs to an app already."""
-        tasks._include_in(self._add)  # pyright: ignore[reportPrivateUsage]  # the app's side of it
+        tasks.bind(self._add)
 
     def call(self, name: str, /, *args: object, option: Option | None = None, **kwargs: object) -> Result[Any]:
         """Send a task by name, for callers that hold no handle (Go: ``Call``). The arguments are checked as a handle
@@ -77,7 +75,7 @@ class App(TaskDecorator):
 
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
-        them and raises an ``ExceptionGroup`` of those that failed. It holds for the thread or coroutine that enters it."""
+        them and raises an ``ExceptionGroup`` of those that failed. For the thread or coroutine that enters it."""
         return self._bridge.batch()
 
     # settings of a task
@@ -118,7 +116,7 @@ class App(TaskDecorator):
         """Start ``count`` more workers of a task, ``share`` of them on one report channel, 0 for all on one (Go:
         ``Allocate``). Returns how many could not be started. A worker of an ``async def`` is one coroutine at a time.
 
-        Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; nothing is started then.
+        Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; then nothing starts.
         """
         return self._bridge.allocate(self._registry.get(_name(task)), count, share)
 
@@ -144,8 +142,9 @@ class App(TaskDecorator):
         """Take nothing more, let running tasks finish, end every result that is still pending (Go: ``Close``).
 
         ``timeout``: seconds for the running tasks, by default ``Config.shutdown_timeout``; their results arrive. A task
-        that has not ended then, or not started, gives its caller a ``TaskFailed`` with ``ErrorCode.SHUTDOWN``; a remote task
-        that has not started stays in its queue. Idempotent, from any thread, a handler or a task, which it does not wait for.
+        that has not ended then, or not started, gives its caller a ``TaskFailed`` with ``ErrorCode.SHUTDOWN``; a remote
+        one that has not started stays in its queue. Idempotent; may be called from any thread, from a handler, and from
+        a task, which it does not wait for.
         """
         deadline = Deadline(self._runtime.config.shutdown_timeout if timeout is None else max(0.0, timeout))
         with self._close_lock:

@@ -1,4 +1,4 @@
-"""The interface between tasks and whatever carries them. Comes from the app, goes to pools (local) or adapters (remote)."""
+"""The interface between tasks and what carries them. Comes from the app, goes to pools (local) or adapters (remote)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Bridge(abc.ABC):
 
     @abc.abstractmethod
     def join(self, entry: Entry) -> None:
-        """Compile ``entry.send`` and its siblings: when the task is registered, and again when something of it was changed."""
+        """Compile ``entry.send`` and its siblings: when the task is registered, and when something of it changes."""
 
     @abc.abstractmethod
     def allocate(self, entry: Entry, count: int, share: int) -> int:

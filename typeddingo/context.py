@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from typeddingo.errors import ConfigError
 from typeddingo.message import Report, Status
@@ -84,7 +84,7 @@ class Slot(Generic[J]):
         return self._context
 
 
-current_slot: ContextVar[Slot[object]] = ContextVar("typeddingo_slot")
+current_slot: ContextVar[Slot[Any]] = ContextVar("typeddingo_slot")
 """Set once a worker thread, once a coroutine: never once a call."""
 
 

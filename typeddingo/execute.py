@@ -1,7 +1,10 @@
-"""Run one task and tell what came of it. Comes from a pool or a worker, goes to a ``Report`` or straight to the outcome.
+"""Run one task and tell what came of it. Comes from a pool or a worker, goes to a ``Report`` or the outcome itself.
 
 Compiled once a worker: what is known of the task before a call is not looked up during one.
 """
+
+# The engine is the other half of a Result:
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
@@ -19,8 +22,6 @@ from typeddingo.registry import Entry
 from typeddingo.wire import Wire
 
 __all__ = [
-    "ByReference",
-    "Encoded",
     "Local",
     "by_reference",
     "by_reference_async",
@@ -31,11 +32,9 @@ __all__ = [
     "through_wire_async",
 ]
 
-ByReference: TypeAlias = "tuple[Outcome, tuple[object, ...], Mapping[str, object], Option]"
-"""A call in this process: its outcome, the checked arguments, its option."""
-Encoded: TypeAlias = "tuple[Outcome, Wire, bytes, Option]"
-"""The same as a frame, with what encoded it."""
-Local: TypeAlias = "ByReference | Encoded"
+Local: TypeAlias = "tuple[Outcome, Any, Any, Option]"
+"""A call in this process: its outcome, then the checked arguments and named arguments or, encoded, the wire and the
+frame; its option."""
 
 
 def failed(name: str, id: str, option: Option, failure: Failure) -> Report[object]:
@@ -46,12 +45,12 @@ def failed(name: str, id: str, option: Option, failure: Failure) -> Report[objec
 # In this process, by reference
 
 
-def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], None]:
+def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
     """A sync task whose objects never leave the process: the hot path of ``App("local")``."""
     fn = _injected(entry, slot)
     split, join = entry.contract.split_returns, entry.contract.join_returns
 
-    def run(call: ByReference) -> None:
+    def run(call: Local) -> None:
         outcome, args, kwargs, option = call
         try:
             if option.monitor_progress:
@@ -65,11 +64,11 @@ def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], None]
     return run
 
 
-def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference], Coroutine[object, None, None]]:
+def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[Local], Coroutine[object, None, None]]:
     """The same for an ``async def``."""
     work = perform_async(entry, slot)
 
-    async def run(call: ByReference) -> None:
+    async def run(call: Local) -> None:
         outcome, args, kwargs, option = call
         if option.monitor_progress:
             _announce(outcome, option)
@@ -81,11 +80,11 @@ def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[ByReference],
 # In this process, through the wire codec
 
 
-def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], None]:
+def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
     """A sync task of ``Config(marshal_locally=True)``: decoded here, its report encoded and decoded again."""
     work = perform(entry, slot)
 
-    def run(call: Encoded) -> None:
+    def run(call: Local) -> None:
         if isinstance(task := _arrived(call), TaskMessage):
             task = work(task, call[1])
         _return(call, task)
@@ -93,11 +92,11 @@ def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], None]:
     return run
 
 
-def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], Coroutine[object, None, None]]:
+def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Local], Coroutine[object, None, None]]:
     """The same for an ``async def``."""
     work = perform_async(entry, slot)
 
-    async def run(call: Encoded) -> None:
+    async def run(call: Local) -> None:
         if isinstance(task := _arrived(call), TaskMessage):
             task = await work(task, call[1])
         _return(call, task)
@@ -105,9 +104,11 @@ def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Encoded], Cor
     return run
 
 
-def _arrived(call: Encoded) -> TaskMessage | Report[object]:
+def _arrived(call: Local) -> TaskMessage | Report[object]:
     """The task of a frame, or the report that says why there is none."""
-    outcome, wire, frame, option = call
+    outcome, option = call[0], call[3]
+    wire: Wire = call[1]
+    frame: bytes = call[2]
     if option.monitor_progress:
         _announce(outcome, option)
     try:
@@ -116,7 +117,7 @@ def _arrived(call: Encoded) -> TaskMessage | Report[object]:
         return failed(outcome.name, outcome.id, option, not_invoked(error))
 
 
-def _return(call: Encoded, report: Report[object]) -> None:
+def _return(call: Local, report: Report[object]) -> None:
     outcome, wire, _, _ = call
     try:
         frame = wire.encode_report(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -15,12 +16,12 @@ __all__ = ["TEXT_LIMIT", "failure_of", "not_invoked"]
 TEXT_LIMIT = 8 * 1024
 """Bytes of a message or a traceback that travel, at most."""
 
-_ENGINE = str(Path(__file__).parent)
+_ENGINE = str(Path(__file__).parent) + os.sep
 _CUT = " … "
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Describe what a task raised. Total: an exception that cannot even describe itself is described without its help."""
+    """Describe what a task raised. Total: one that cannot describe itself is described without its help."""
     if isinstance(error, ReturnMisfit):
         return Failure(ErrorCode.RETURN, _tidy(str(error)))
     if isinstance(error, InvokeError):
@@ -49,23 +50,27 @@ def _traceback(error: BaseException) -> str:
         summary.stack = traceback.StackSummary.from_list(
             frame for frame in summary.stack if not frame.filename.startswith(_ENGINE)
         )
-        return _cap("".join(summary.format()), keep_tail=True)
+        return _cap(_printable("".join(summary.format())), keep_tail=True)
     except Exception:
         return "(the traceback could not be formatted)"
 
 
 def _tidy(text: str) -> str:
-    """Capped, without control characters (a terminal or a log file would obey them) or lone surrogates."""
-    text = text[:TEXT_LIMIT]
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
-    return _cap(text)
+    return _cap(_printable(text[:TEXT_LIMIT]))
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which a terminal or a log file would obey, and lone surrogates, which cannot travel."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _cap(text: str, *, keep_tail: bool = False) -> str:
-    raw = text.encode("utf-8", "backslashreplace")
+    """At most ``TEXT_LIMIT`` bytes; of a traceback the end tells most."""
+    raw = text.encode()
     if len(raw) <= TEXT_LIMIT:
-        return raw.decode()
+        return text
     room = TEXT_LIMIT - len(_CUT.encode())
     head, tail = (room // 4, room - room // 4) if keep_tail else (room, 0)
     return raw[:head].decode(errors="ignore") + _CUT + (raw[-tail:].decode(errors="ignore") if tail else "")

@@ -1,9 +1,10 @@
-"""Sorts the tasks of an un-named consumer. Comes from its listeners, goes to one lane a task name, from there to workers."""
+"""Sorts the tasks of an un-named consumer. Comes from its listeners, goes to a lane a task name, then to workers."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from typeddingo.backend import Reporter
@@ -81,7 +82,7 @@ class Mapper:
     def start(self) -> None:
         """One thread a listener."""
         for number, listener in enumerate(self._listeners, 1):
-            self._runtime.threads.start(f"mapper-{number}", lambda listener=listener: self._map(listener))
+            self._runtime.threads.start(f"mapper-{number}", partial(self._map, listener))
 
     def lane(self, name: str) -> Lane:
         """The lane of a task that has workers here, made on first use."""

@@ -1,4 +1,4 @@
-"""Finished work on its way out: reports first, receipts after. Comes from a group of workers, goes to reporter and broker.
+"""Finished work on its way out: reports first, receipts after. Comes from a group of workers, goes to both adapters.
 
 The order is the promise: a task is settled when its report is stored, so a worker that dies in between runs it again.
 """
@@ -16,6 +16,7 @@ from typeddingo.backend import Reporter
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
 from typeddingo.errors import SendError, SendUnknown
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 
@@ -46,10 +47,10 @@ class Outbox:
         """Keep it for the next ``flush``."""
         self._items.append(item)
 
-    def before_report(self, parcel: Parcel) -> None:
+    def before_report(self, meta: Meta) -> None:
         """The first report of a task is about to be added."""
         if self._reporter is not None:
-            self._reporter.before_report(parcel.meta)
+            self._reporter.before_report(meta)
 
     def flush(self) -> bool:
         """Send what is here: every report in one batch, then every receipt. False if the reporter is unreachable."""
@@ -66,7 +67,8 @@ class Outbox:
                 self._report(parcels)
         except SendError as error:
             if len(items) > 1:  # one of them is refused: find out which
-                return all([self._send([item]) for item in items])
+                sent = [self._send([item]) for item in items]  # every one of them, whatever became of the others
+                return all(sent)
             self._tell(items[0], f"its report was refused and is lost: {type(error).__name__}")
         except Exception as error:  # an unreachable reporter, whatever it raises: the tasks run again
             for item in items:
@@ -147,5 +149,6 @@ class Flusher:
             if not self._soon:
                 time.sleep(PAUSE)
             self._armed = self._soon = False
-            if any([chore() for chore in self._chores]):
+            again = [chore() for chore in self._chores]  # every one of them
+            if any(again):
                 self.arm()

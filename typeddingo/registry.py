@@ -38,7 +38,7 @@ class Entry:
     name: str
     fn: Callable[..., object]
     contract: Contract
-    option: Option = Option()
+    option: Option = field(default_factory=Option)
     context: bool = False
     """The worker injects the ``Context`` as the first argument."""
     workers: int | None = None
@@ -114,7 +114,7 @@ class Registry:
         return entry
 
     def add_marshaller(self, id: int, marshaller: Marshaller) -> None:
-        """A marshaller must also say how its arguments reach a function: it must be an ``Invoker`` too, as in the seed."""
+        """It must also say how its arguments reach a function, that is, be an ``Invoker`` too, as in the seed."""
         _need_id("add_marshaller", id)
         if not isinstance(marshaller, Invoker):
             raise ConfigError(

@@ -55,7 +55,7 @@ class Worker:
 
     def run(self) -> None:
         """Until the source is closed."""
-        current_slot.set(self.slot)  # type: ignore[arg-type]  # the context asks its slot and puts nothing in
+        current_slot.set(self.slot)
         size = 1
         while True:
             batch = self._source.take(size)

@@ -16,7 +16,7 @@ from typeddingo.role import Role
 
 __all__ = ["Adapters", "hold", "let_go", "playable"]
 
-_ROLES: dict[Role, type[Adapter]] = {
+_ROLES: dict[Role, type] = {
     Role.REPORTER: Reporter,
     Role.STORE: Store,
     Role.PRODUCER: Producer,
@@ -35,7 +35,7 @@ class Adapters:
     named_consumer: NamedConsumer | None = None
     reporter: Reporter | None = None
     store: Store | None = None
-    held: list[Adapter] = field(default_factory=list)
+    held: list[Adapter] = field(default_factory=list[Adapter])
     """Every attached object, once."""
 
     def need_free(self, roles: Role) -> None:

@@ -3,11 +3,14 @@
 Comes from ``Task.call``, goes to a producer; comes back from a store.
 """
 
+# The engine is the other half of a Result:
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 
@@ -80,7 +83,7 @@ class Courier:
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self) -> Generator[None]:
         """Calls of this thread (or coroutine) hand over and go on; the end waits for all confirmations."""
         calls: list[_Sent] = []
         token = self._batch.set(calls)
@@ -122,7 +125,7 @@ class Courier:
             except BaseException:
                 self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
                 raise
-            if runtime.closing:  # closed since we looked: whoever sees it last ends the call
+            if runtime.is_closing():  # closed since we looked: whoever sees it last ends the call
                 self.close()
             return sent
 
@@ -181,8 +184,9 @@ class Courier:
         self._forget(sent)
 
     def _forget(self, sent: _Sent) -> None:
-        self._pending.discard(sent)
-        if sent.store is not None:
+        """Ask for no more reports. Only once polled: the id of a poll that was refused may be another call's."""
+        if sent.store is not None and sent in self._pending:
+            self._pending.discard(sent)
             sent.store.done(sent.meta)
 
     def _confirm(self, sent: _Sent) -> None:
@@ -206,7 +210,7 @@ class Courier:
 
         def answer(error: BaseException | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-                loop.call_soon_threadsafe(lambda: answered.done() or answered.set_result(error))
+                loop.call_soon_threadsafe(_settle, answered, error)
 
         sent.confirmation.add_done_callback(answer)
         if (error := await answered) is not None:
@@ -223,3 +227,8 @@ class Courier:
             self._forget(sent)
             return error
         return None
+
+
+def _settle(answered: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
+    if not answered.done():  # else whoever waited was cancelled
+        answered.set_result(error)

@@ -1,7 +1,8 @@
-"""The worker's half of a remote app: who listens, who runs, who reports. Comes from ``allocate``, ended by ``close``."""
+"""The worker's half of a remote app: who listens, runs and reports. Comes from ``allocate``, ended by ``close``."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from typeddingo._io.threads import Deadline, Threads
@@ -98,20 +99,19 @@ class Crew:
 
     def _start(self, desk: Desk, source: Source, count: int) -> int:
         """Start one group; returns how many of it run."""
-        name = f"worker-{desk.entry.name}"
-        try:
+        name, started = f"worker-{desk.entry.name}", 0
+        with contextlib.suppress(RuntimeError):  # the system has no more threads
             if desk.entry.contract.is_async:
                 group = AsyncWorkers(self._runtime, desk, source, count)
                 self._runtime.threads.start(name, group.feed)
                 self._async_workers.append(group)
                 return count
-            for done in range(count):
+            while started < count:
                 worker = Worker(self._runtime, desk, source, self._flusher)
                 self._runtime.threads.start(name, worker.run)
                 self._workers.append(worker)
-        except RuntimeError:  # the system has no more threads
-            return 0 if desk.entry.contract.is_async else done
-        return count
+                started += 1
+        return started
 
     def _abandon(self) -> None:
         """The deadline has passed: say which tasks still run. Threads cannot be stopped, coroutines will be."""

@@ -3,6 +3,9 @@
 By reference after the contract's check, or through the task's marshaller with ``Config(marshal_locally=True)``.
 """
 
+# The engine is the other half of a Result:
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import threading

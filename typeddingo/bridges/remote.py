@@ -1,4 +1,4 @@
-"""``App("remote")``: joins tasks to the adapters that are attached. Its caller's half is ``courier``, its worker's ``crew``.
+"""``App("remote")``: joins tasks to attached adapters. Its caller's half is ``courier``, its worker's ``crew``.
 
 The two halves need not meet: one process calls, another works, and what is attached decides which it is.
 """

@@ -1,4 +1,4 @@
-"""From a URL to the adapter that speaks to its server. Comes from ``App("redis://…")``; imports the adapter when asked."""
+"""From a URL to the adapter of its server. Comes from ``App("redis://…")``; imports the adapter when asked."""
 
 from __future__ import annotations
 
