@@ -1,1 +1,188 @@
-from typeddingo.errors import *
+"""The task queue for typed Python: the annotations are the contract. Everything a program needs is here by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typeddingo.app import App
+from typeddingo.backend import Backend, Reporter, ReportStream, Store
+from typeddingo.broker import (
+    Broker,
+    Confirmation,
+    Consumer,
+    Delivery,
+    Listener,
+    NamedBroker,
+    NamedConsumer,
+    Parcel,
+    Producer,
+    Receipt,
+)
+from typeddingo.config import Config, Limits
+from typeddingo.context import Context, current_context
+from typeddingo.converter import Converter, Tree, ValueConverter
+from typeddingo.errors import (
+    ArgumentError,
+    BrokerBlocked,
+    ConfigError,
+    ConnectionLost,
+    DecodeError,
+    ErrorCode,
+    HeaderError,
+    LimitError,
+    Misfit,
+    NoHandler,
+    PayloadTooLarge,
+    QueueFull,
+    ReportsIgnored,
+    ResultClosed,
+    ResultError,
+    ResultExpired,
+    ResultTimeout,
+    SendError,
+    SendUnknown,
+    SignatureError,
+    TaskFailed,
+    TypedDingoError,
+    Unroutable,
+    WireError,
+)
+from typeddingo.events import Event, EventCode, EventLevel, EventSource, Subscription
+from typeddingo.gather import gather
+from typeddingo.header import Header, compose_bytes, decompose_bytes
+from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
+from typeddingo.invoker import GenericInvoker, InvokeError, Invoker, LazyInvoker
+from typeddingo.marshaller import Codec, Marshaller, MarshallerID
+from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
+from typeddingo.option import Option
+from typeddingo.reports import Reports
+from typeddingo.result import Result
+from typeddingo.role import Role
+from typeddingo.task import AsyncTask, SyncTask, Task
+from typeddingo.tasks import Tasks
+
+if TYPE_CHECKING:
+    from typeddingo.backends.local import LocalBackend
+    from typeddingo.brokers.local import LocalBroker
+    from typeddingo.marshallers.custom import CustomMarshaller
+    from typeddingo.marshallers.json import JSONMarshaller
+    from typeddingo.marshallers.json_safe import JSONSafeMarshaller
+    from typeddingo.marshallers.msgpack import MsgpackMarshaller
+else:
+    # Loaded when first asked for: a program whose tasks run in its own process needs none of them.
+    _LATER = {
+        "LocalBackend": "typeddingo.backends.local",
+        "LocalBroker": "typeddingo.brokers.local",
+        "CustomMarshaller": "typeddingo.marshallers.custom",
+        "JSONMarshaller": "typeddingo.marshallers.json",
+        "JSONSafeMarshaller": "typeddingo.marshallers.json_safe",
+        "MsgpackMarshaller": "typeddingo.marshallers.msgpack",
+    }
+
+    def __getattr__(name):
+        import importlib
+
+        if name not in _LATER:
+            raise AttributeError(f"module 'typeddingo' has no attribute {name!r}")
+        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *_LATER})
+
+
+__all__ = [
+    # the front door
+    "App",
+    "Config",
+    "Limits",
+    "Option",
+    "Tasks",
+    "Task",
+    "SyncTask",
+    "AsyncTask",
+    # what comes back
+    "Result",
+    "gather",
+    "Report",
+    "Reports",
+    "Status",
+    "Failure",
+    # inside a task
+    "Context",
+    "current_context",
+    # what an app tells
+    "Event",
+    "EventCode",
+    "EventLevel",
+    "Subscription",
+    # what can go wrong
+    "TypedDingoError",
+    "ConfigError",
+    "SignatureError",
+    "ArgumentError",
+    "Misfit",
+    "InvokeError",
+    "SendError",
+    "Unroutable",
+    "PayloadTooLarge",
+    "QueueFull",
+    "BrokerBlocked",
+    "SendUnknown",
+    "ConnectionLost",
+    "WireError",
+    "HeaderError",
+    "DecodeError",
+    "LimitError",
+    "ResultError",
+    "ReportsIgnored",
+    "ResultTimeout",
+    "ResultClosed",
+    "ResultExpired",
+    "NoHandler",
+    "TaskFailed",
+    "ErrorCode",
+    # values: converters, marshallers, invokers, ids
+    "Converter",
+    "ValueConverter",
+    "Tree",
+    "Marshaller",
+    "MarshallerID",
+    "JSONMarshaller",
+    "JSONSafeMarshaller",
+    "MsgpackMarshaller",
+    "CustomMarshaller",
+    "Codec",
+    "Invoker",
+    "GenericInvoker",
+    "LazyInvoker",
+    "IDMaker",
+    "IDMakerID",
+    "UUIDMaker",
+    "SeqIDMaker",
+    # adapters: brokers and backends
+    "Role",
+    "Producer",
+    "Consumer",
+    "NamedConsumer",
+    "Broker",
+    "NamedBroker",
+    "LocalBroker",
+    "Confirmation",
+    "Listener",
+    "Delivery",
+    "Receipt",
+    "Reporter",
+    "Store",
+    "Backend",
+    "ReportStream",
+    "LocalBackend",
+    "EventSource",
+    # what travels
+    "TaskMessage",
+    "Meta",
+    "Parcel",
+    "Header",
+    "compose_bytes",
+    "decompose_bytes",
+]

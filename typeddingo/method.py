@@ -69,19 +69,19 @@ class InstanceSlot:
 
     def check(self, value: object, /) -> object:
         if not isinstance(value, self.owner):
-            raise ValueError(f"an instance of {self.owner.__qualname__}")
+            raise ValueError(f"expected an instance of {self.owner.__qualname__}")
         return value
 
     def dump(self, value: object, /, *, binary: bool) -> Tree:
         try:
             return _instances.token(value)
         except TypeError:
-            raise ValueError("an instance that can be referred to weakly: add '__weakref__' to its __slots__") from None
+            raise ValueError("expected an instance that can be referred to weakly: add '__weakref__' to its __slots__") from None
 
     def load(self, tree: object, /, *, binary: bool) -> object:
         if (instance := _instances.find(tree)) is None:
             raise ValueError(
-                "an instance of this process: register the bound method under a name on both sides instead"
+                "expected an instance that lives in this process; register the bound method under a name on both sides"
             )
         return self.check(instance)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from _thread import allocate_lock
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
-from typeddingo._io.wakeups import wake
+from typeddingo._io.wakeups import new_wakeup, wake
 from typeddingo.errors import ResultTimeout
 from typeddingo.message import Report
 
@@ -88,7 +87,9 @@ class Reports(Iterator[Report[R_co]], AsyncIterator[Report[R_co]], Generic[R_co]
             self._unwatch(latch.release)
 
     async def _wait_async(self) -> None:
-        sleeper = asyncio.get_running_loop().create_future()
+        import asyncio
+
+        sleeper = new_wakeup()
 
         def watcher() -> object:
             return wake(sleeper)

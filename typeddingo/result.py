@@ -5,7 +5,6 @@ The engine ends a result through ``_deliver``, ``_succeed`` and ``_close``. Ever
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import threading
@@ -15,7 +14,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, TypeVarTuple, cast
 
-from typeddingo._io.wakeups import Wakeup, wake
+from typeddingo._io.wakeups import Wakeup, new_wakeup, wake
 from typeddingo.errors import (
     ConfigError,
     NoHandler,
@@ -328,7 +327,7 @@ class Result(Generic[R_co]):
 
     async def _settle_async(self) -> None:
         annex = self._extended()
-        sleeper: Wakeup = asyncio.get_running_loop().create_future()
+        sleeper = new_wakeup()
         with mutex:
             if not self._state:
                 annex.sleepers.append(sleeper)
@@ -337,7 +336,7 @@ class Result(Generic[R_co]):
                 await sleeper
             self._forget(annex, sleeper)
             while annex.handlers and not annex.handlers.fire():
-                turn: Wakeup = asyncio.get_running_loop().create_future()
+                turn = new_wakeup()
                 if annex.handlers.sleep(turn):
                     await turn
                 else:

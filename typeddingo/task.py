@@ -194,13 +194,22 @@ class BoundSender:
         return self._sender.option
 
     def send(self, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> Any:
-        return self._sender.send((self._instance, *args), kwargs, option)
+        return self._keep(self._sender.send((self._instance, *args), kwargs, option))
 
     async def send_async(self, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> Any:
-        return await self._sender.send_async((self._instance, *args), kwargs, option)
+        return self._keep(await self._sender.send_async((self._instance, *args), kwargs, option))
 
     def send_many(self, rows: Sequence[tuple[object, ...]], option: Option | None) -> Any:
-        return self._sender.send_many([(self._instance, *row) for row in rows], option)
+        results = self._sender.send_many([(self._instance, *row) for row in rows], option)
+        return [self._keep(result) for result in results]
+
+    def _keep(self, result: Result[object]) -> Result[object]:
+        """Let the instance live until the call has ended: the token that travels does not hold it."""
+        result._on_end(functools.partial(_nothing, self._instance))  # pyright: ignore[reportPrivateUsage]  # same package
+        return result
+
+
+def _nothing(instance: object) -> None: ...
 
 
 _OPTIONS = {field.name for field in fields(Option)}

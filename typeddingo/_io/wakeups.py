@@ -5,18 +5,28 @@ Waking a loop costs a system call, so a burst of wakeups for one loop shares one
 
 from __future__ import annotations
 
-import asyncio
 import threading
+from typing import TYPE_CHECKING, TypeAlias
 
-__all__ = ["Wakeup", "wake"]
+if TYPE_CHECKING:
+    import asyncio
 
-Wakeup = asyncio.Future[None]
+__all__ = ["Wakeup", "new_wakeup", "wake"]
+
+Wakeup: TypeAlias = "asyncio.Future[None]"
 """What a coroutine awaits; made on its own loop."""
 
 _lock = threading.RLock()
 """Reentrant: a signal handler or a destructor may wake somebody in the middle of ``wake``."""
 _due: dict[asyncio.AbstractEventLoop, list[Wakeup]] = {}
 """Only the loops that have been told to look, and until they have looked."""
+
+
+def new_wakeup() -> Wakeup:
+    """For the coroutine that calls. A program without coroutines never loads ``asyncio``."""
+    import asyncio
+
+    return asyncio.get_running_loop().create_future()
 
 
 def wake(wakeup: Wakeup) -> bool:
