@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def take(folder: Path) -> Census:
-    app = App("local")
-    app.include(tasks)
-    with app:
-        return take_census(app, folder, list(sources(folder)))
+@pytest.fixture(scope="module")
+def app() -> Iterator[App]:
+    """One for all tests: a collection of tasks belongs to one app."""
+    with App("local") as app:
+        app.include(tasks)
+        yield app
 
 
 def test_what_a_module_holds_is_measured(folder: Path) -> None:
@@ -78,8 +80,8 @@ def test_what_a_module_holds_is_measured(folder: Path) -> None:
     )
 
 
-def test_files_that_cannot_be_measured_are_failures_and_none_is_lost(folder: Path) -> None:
-    census = take(folder)
+def test_files_that_cannot_be_measured_are_failures_and_none_is_lost(app: App, folder: Path) -> None:
+    census = take_census(app, folder, list(sources(folder)))
     assert [(failure.path.name, failure.exception_type) for failure in census.failures] == [
         ("dangling.py", "FileNotFoundError"),
         ("latin.py", "UnicodeDecodeError"),
@@ -88,18 +90,15 @@ def test_files_that_cannot_be_measured_are_failures_and_none_is_lost(folder: Pat
     assert [module.path.name for module in census.modules] == ["empty.py", "good.py"]
 
 
-def test_stats_come_back_as_the_types_they_were(folder: Path) -> None:
-    good = take(folder).modules[1]
+def test_stats_come_back_as_the_types_they_were(app: App, folder: Path) -> None:
+    [good] = take_census(app, folder, [folder / "good.py"]).modules
     assert type(good) is ModuleStats
     assert good == measure(folder / "good.py")
 
 
-def test_the_bar_moves_once_for_each_file(folder: Path) -> None:
+def test_the_bar_moves_once_for_each_file(app: App, folder: Path) -> None:
     moves: list[None] = []
-    app = App("local")
-    app.include(tasks)
-    with app:
-        take_census(app, folder, list(sources(folder)), lambda: moves.append(None))
+    take_census(app, folder, list(sources(folder)), lambda: moves.append(None))
     assert len(moves) == 5
 
 

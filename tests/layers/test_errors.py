@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import dedent
 
 import typeddingo
 from tests.layers.source import ROOT
@@ -12,9 +13,8 @@ LIST = re.compile(r"\w+(?:\(\w+\))?(?: · \w+(?:\(\w+\))?)+")
 
 
 def drawing() -> str:
-    """The lines of the tree, without their indentation."""
-    lines = (errors.__doc__ or "").splitlines()
-    return "\n".join(line[4:] for line in lines if line.startswith("    "))
+    """The tree: everything below the first paragraph, without its indentation."""
+    return dedent((errors.__doc__ or "").partition("\n\n")[2]).strip()
 
 
 def drawn() -> dict[str, set[str]]:

@@ -31,7 +31,7 @@ ROOMS_OF = {
     "pydantic": ("converters.*", "schema.*", "row"),
     "pydantic_core": ("converters.*", "schema.*", "row"),
     "cattrs": ("converters.*",),
-    "msgpack": ("marshallers.msgpack",),
+    "msgpack": ("marshallers.msgpack", "marshallers.packed"),
     "inspect": ("signature",),
     "redis": ("brokers.redis", "backends.redis", "_io.redis_*"),
     "pika": ("brokers.amqp", "backends.amqp", "_io.amqp_*"),

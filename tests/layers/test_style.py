@@ -45,7 +45,7 @@ def annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[as
 def test_a_module_begins_by_saying_what_it_is_for(module: Module) -> None:
     docstring = ast.get_docstring(module.tree)
     assert docstring is not None, "a module begins with its walk: 'Comes from X, goes to Y.'"
-    assert re.match(r"[^\n]+[.:!]($|\n)", docstring), "the first line of the docstring is a sentence"
+    assert re.match(r"[^\n]+[.:!](\s|$)", docstring), "the first line of the docstring is a sentence"
 
 
 @pytest.mark.parametrize("module", FILLED, ids=of)
