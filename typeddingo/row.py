@@ -63,6 +63,8 @@ class Row:
         self._checkers: dict[int, Callable[[tuple[object, ...]], tuple[object, ...]]] = {}
         self._loaders: dict[int, SchemaValidator] = {}
         self._dumpers: dict[int, SchemaSerializer] = {}
+        self._slot_dumper_list: list[SchemaSerializer] = []
+        self._slot_loader_list: list[SchemaValidator] = []
 
     @property
     def count(self) -> int:
@@ -194,9 +196,6 @@ class Row:
         if len(self._slot_loader_list) != len(self._slots):
             self._slot_loader_list = [self._slots.slot_loader(i) for i in range(len(self._slots))]
         return self._slot_loader_list
-
-    _slot_dumper_list: Sequence[SchemaSerializer] = ()
-    _slot_loader_list: Sequence[SchemaValidator] = ()
 
     # errors
 

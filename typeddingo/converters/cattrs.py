@@ -6,28 +6,30 @@ so that pydantic models inside attrs classes and attrs classes inside pydantic c
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import operator
 import typing
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_origin
 
-import attrs
 import cattrs
-import typing_extensions
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.gen.typeddicts import make_dict_structure_fn as make_typed_dict_structure_fn
 from pydantic_core import ValidationError
 
 from typeddingo.converter import Tree, ValueConverter
 from typeddingo.converters.dump import BINARY
+from typeddingo.converters.fields import class_fields
 from typeddingo.converters.misfits import expected, misfits_of, validation_error
 from typeddingo.converters.source import carried_by_class
 from typeddingo.errors import SignatureError
 
 if TYPE_CHECKING:
     from typeddingo.converters.codecs import Codecs
+
+_make_unstructure: Any = make_dict_unstructure_fn  # Any: their overrides are keyword arguments, named as the fields are
+_make_structure: Any = make_dict_structure_fn
+_make_typed_dict_structure: Any = make_typed_dict_structure_fn
 
 __all__ = ["CattrsConverter", "ClassCodec"]
 
@@ -48,13 +50,12 @@ class ClassCodec:
 
     def build(self) -> None:
         """Compile the fields. Raises ``SignatureError`` naming the field that cannot be carried."""
-        hints = self._hints()
-        names = [name for name in self._field_names() if name in hints]
+        fields = class_fields(self.annotation, self._codecs.namespace)
         try:
-            self._slots = self._codecs.slots(names, [hints[name] for name in names])
+            self._slots = self._codecs.slots(list(fields), list(fields.values()))
         except SignatureError as err:
             raise SignatureError(f"{self.label}: field {err}") from err.__cause__
-        self._names = names
+        self._names = list(fields)
 
     # live values
 
@@ -87,12 +88,15 @@ class ClassCodec:
         return self._slots.checker(len(self._names))
 
     def _at_fields(self, error: ValidationError) -> ValidationError:
-        problems = [((self._names[m.path[0]], *m.path[1:]) if m.path and isinstance(m.path[0], int) else m.path, m.kind, m.expected) for m in misfits_of(error)]  # fmt: skip
+        problems: list[tuple[tuple[str | int, ...], str, str]] = []
+        for misfit in misfits_of(error):
+            index, *inner = misfit.path
+            problems.append(((self._names[int(index)], *inner), misfit.kind, misfit.expected))
         return validation_error(self.label, problems)
 
     def _check_typed_dict(self, value: dict[str, object]) -> object:
         unknown = [key for key in value if key not in self._names]
-        missing = [name for name in self.cls.__required_keys__ if name not in value]  # type: ignore[attr-defined]  # a TypedDict has it
+        missing = [name for name in getattr(self.cls, "__required_keys__", ()) if name not in value]
         if unknown or missing:
             raise expected(
                 f"a {self.label} with its required keys and no others" + (f"; {missing} missing" if missing else "")
@@ -127,18 +131,18 @@ class ClassCodec:
     def _unstructure(self, mode: str) -> Callable[[Any], Any]:
         dumps = {name: self._field_dump(i, mode) for i, name in enumerate(self._names)}
         if self._typed_dict:
-            return lambda value: {name: dumps[name](item) if dumps[name] else item for name, item in value.items()}  # type: ignore[misc]  # None was just ruled out
-        overrides = {name: override(unstruct_hook=dump or _identity) for name, dump in dumps.items()}
-        return make_dict_unstructure_fn(
+            return lambda value: {name: dumps[name](item) for name, item in value.items()}
+        overrides = {name: override(unstruct_hook=dump) for name, dump in dumps.items()}
+        unstructure: Callable[[Any], Any] = _make_unstructure(
             self.annotation, cattrs.Converter(), _cattrs_include_init_false=True, **overrides
         )
+        return unstructure
 
-    def _field_dump(self, index: int, mode: str) -> Callable[[Any], object] | None:
+    def _field_dump(self, index: int, mode: str) -> Callable[[Any], object]:
         if self._slots.slot_is_native(index):
-            return None
-        return functools.partial(
-            self._slots.slot_dumper(index).to_python, mode="json" if self._slots.foreign else mode, by_alias=True
-        )
+            return _identity
+        mode = "json" if self._slots.foreign else mode
+        return functools.partial(self._slots.slot_dumper(index).to_python, mode=mode, by_alias=True)
 
     # trees to values
 
@@ -160,71 +164,14 @@ class ClassCodec:
             name: override(struct_hook=_hook(self._slots.slot_loader(i).validate_python))
             for i, name in enumerate(self._names)
         }
+        options = {"_cattrs_forbid_extra_keys": self._codecs.strict, "_cattrs_detailed_validation": True}
         converter = cattrs.Converter(detailed_validation=True)
         structure: Callable[[Any, Any], object]
         if self._typed_dict:
-            structure = make_typed_dict_structure_fn(self.cls, converter, _cattrs_forbid_extra_keys=self._codecs.strict, _cattrs_detailed_validation=True, **hooks)  # type: ignore[arg-type, type-var]  # a TypedDict class  # fmt: skip
+            structure = _make_typed_dict_structure(self.cls, converter, **options, **hooks)
         else:
-            structure = make_dict_structure_fn(
-                self.annotation,
-                converter,
-                _cattrs_forbid_extra_keys=self._codecs.strict,
-                _cattrs_detailed_validation=True,
-                _cattrs_include_init_false=True,
-                **hooks,
-            )
+            structure = _make_structure(self.annotation, converter, _cattrs_include_init_false=True, **options, **hooks)
         return lambda tree: structure(tree, self.cls)
-
-    # what the class says of itself
-
-    def _field_names(self) -> list[str]:
-        if attrs.has(self.cls):
-            return [field.name for field in attrs.fields(self.cls)]
-        if self._typed_dict:
-            return list(self.cls.__annotations__)
-        return [field.name for field in dataclasses.fields(self.cls)]
-
-    def _hints(self) -> dict[str, Any]:
-        namespace = {**self._codecs.namespace, self.cls.__name__: self.cls}
-        try:
-            hints = typing.get_type_hints(self.cls, localns=namespace, include_extras=True)
-        except NameError as err:
-            raise SignatureError(
-                f"{self.label}: the annotation {err.name!r} of a field is not defined; define or import it first"
-            ) from err
-        for name, hint in hints.items():
-            if isinstance(hint, dataclasses.InitVar):
-                raise SignatureError(
-                    f"{self.label}: {name!r} is an InitVar, which an instance does not keep; make it a field"
-                )
-        self._publish(hints)
-        arguments = self._type_arguments()
-        return {name: _substitute(_unwrapped(hint), arguments) for name, hint in hints.items()}
-
-    def _publish(self, hints: Mapping[str, Any]) -> None:
-        """cattrs resolves text annotations with the module's names alone; give it what we could resolve with local ones."""
-        fields = (
-            attrs.fields(self.cls) if attrs.has(self.cls) else () if self._typed_dict else dataclasses.fields(self.cls)
-        )
-        for field in fields:
-            if isinstance(field.type, str) and field.name in hints:
-                object.__setattr__(field, "type", hints[field.name])
-
-    def _type_arguments(self) -> dict[Any, Any]:
-        """Type variables to what they stand for, here and in generic bases."""
-        found: dict[Any, Any] = {}
-        stack = [self.annotation]
-        while stack:
-            current = stack.pop()
-            cls, args = get_origin(current) or current, get_args(current)
-            parameters = getattr(cls, "__parameters__", ())
-            found.update({p: _substitute(a, found) for p, a in zip(parameters, args, strict=False)})
-            stack.extend(
-                base
-                for base in getattr(cls, "__orig_bases__", ())
-                if get_origin(base) not in (None, typing.Generic, typing.Protocol)
-            )
-        return found
 
 
 def _identity(value: object) -> object:
@@ -236,27 +183,6 @@ def _hook(load: Callable[[Any], object]) -> Callable[[Any, Any], object]:
         return load(tree)
 
     return structure
-
-
-def _unwrapped(hint: Any) -> Any:
-    """A TypedDict's ``Required[T]`` or ``NotRequired[T]`` as ``T``; the class keeps the list of its required keys."""
-    if get_origin(hint) in (
-        typing.Required,
-        typing.NotRequired,
-        typing_extensions.Required,
-        typing_extensions.NotRequired,
-    ):
-        return get_args(hint)[0]
-    return hint
-
-
-def _substitute(annotation: Any, arguments: Mapping[Any, Any]) -> Any:
-    if isinstance(annotation, typing.TypeVar):
-        return arguments.get(annotation, annotation)
-    parameters = getattr(annotation, "__parameters__", ())
-    if parameters and not isinstance(annotation, type):
-        return annotation[tuple(arguments.get(p, p) for p in parameters)]
-    return annotation
 
 
 def _problems(group: BaseException, path: tuple[str | int, ...] = ()) -> Any:
@@ -283,7 +209,7 @@ def _problems(group: BaseException, path: tuple[str | int, ...] = ()) -> Any:
 
 
 class CattrsConverter:
-    """``@app.task(converter=CattrsConverter(mine))``: attrs classes and dataclasses by a cattrs converter of your own, hooks and all."""
+    """``@app.task(converter=CattrsConverter(mine))``: attrs classes and dataclasses by a cattrs converter of your own."""
 
     def __init__(self, converter: cattrs.Converter | None = None) -> None:
         self._converter = converter if converter is not None else cattrs.Converter(forbid_extra_keys=True)

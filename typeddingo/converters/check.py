@@ -1,33 +1,32 @@
-"""The transform that makes a validator of live values: exactly the annotated type, at any depth. Its output is not used.
+"""The transform that makes a validator of live values: exactly the annotated type, at any depth.
 
-Subclasses are refused (what they add would be lost), text is not a number, a bool is not an int; an int is a float, as for mypy.
+Subclasses are refused (what they add would be lost), text is not a number, a bool is not an int; an int is a float, as
+for mypy. What the validator returns is not used: the caller's own values travel.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import SchemaValidator, core_schema
 
-from typeddingo.converters.leaves import DIGITS, Leaf
+from typeddingo.converters.exact import a_type, check_json_value, exact, exact_float, exact_int, exact_str, uniform
+from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.misfits import expected
 from typeddingo.converters.nodes import Node, constraints_of, label_of
+from typeddingo.converters.steps import chain, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import picker, plan_union
 
-__all__ = ["LEAST", "MOST", "Check", "build_validator", "member_checks"]
+__all__ = ["Check", "build_validator", "member_checks"]
 
-MOST = 10**DIGITS
-"""The first int that is too long to be written as text."""
-LEAST = -MOST
 _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": float}
 
 
 def build_validator(node: Node, definitions: Sequence[Node] = (), config: Any = None) -> SchemaValidator:
     """A validator of a rewritten node. Models' own prebuilt validators are not used: they know nothing of our wire."""
-    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node  # type: ignore[arg-type]  # Node is a CoreSchema
+    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node
     return SchemaValidator(schema, config, _use_prebuilt=False)
 
 
@@ -39,27 +38,27 @@ class Check(Transform):
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if self.trusting and len(leaf.types) == 1:
             return {"type": "is-instance", "cls": leaf.types[0]}
-        return _then(_exact(leaf.types, leaf.expected), node)
+        return _then(exact(leaf.types, leaf.expected), node)
 
     def opaque(self, converter: Any) -> Node:
-        return _plain(converter.check)
+        return plain(converter.check)
 
     def json_value(self) -> Node:
-        return _plain(check_json_value)
+        return plain(check_json_value)
 
     # scalars: pydantic's strict mode takes subclasses and returns the base
 
     def on_int(self, node: Node) -> Node:
-        return self._scalar(_exact_int, node)
+        return self._scalar(exact_int, node)
 
     def on_bool(self, node: Node) -> Node:
         return {**node, "strict": True}
 
     def on_str(self, node: Node) -> Node:
-        return self._scalar(_exact_str, node)
+        return self._scalar(exact_str, node)
 
     def on_float(self, node: Node) -> Node:
-        return self._scalar(_exact_float, node)
+        return self._scalar(exact_float, node)
 
     def _scalar(self, check: Callable[[Any], Any], node: Node) -> Node:
         return {"type": node["type"], "strict": True} if self.trusting else _then(check, node)
@@ -79,7 +78,7 @@ class Check(Transform):
                 pass
             raise expected(words)
 
-        return _plain(check)
+        return plain(check)
 
     # containers: the exact class, then the parts
 
@@ -99,7 +98,7 @@ class Check(Transform):
         if (native := _native_item(items)) is not None:
             self.items(node)
             rewritten = {**node, "items_schema": {"type": items["type"], "strict": True}, "strict": True}
-            return _wrapped(_uniform(cls, native, bool(constraints_of(node))), rewritten)
+            return wrapped(uniform(cls, native, bool(constraints_of(node))), rewritten)
         return _exactly(cls, {**node, "items_schema": self.items(node), "strict": True})
 
     def on_tuple(self, node: Node) -> Node:
@@ -135,8 +134,8 @@ class Check(Transform):
 
     def on_named_tuple(self, node: Node) -> Node:
         items = [self.inside(f".{field['name']}", field["schema"]) for field in node["fields"]]
-        return _chain(
-            _plain(_exact((node["cls"],), label_of(node, {}))), _plain(tuple), {"type": "tuple", "items_schema": items}
+        return chain(
+            plain(exact((node["cls"],), label_of(node, {}))), plain(tuple), {"type": "tuple", "items_schema": items}
         )
 
     # classes: the exact class, then the state
@@ -147,15 +146,15 @@ class Check(Transform):
         inner.trusting = True
         words = f"{label_of(node, {})} itself, not a subclass of it"
         if node.get("root_model"):
-            return _chain(_state_of(cls, words, "root"), inner.inside(".root", node["schema"]))
-        state = _chain(_state_of(cls, words, "__dict__"), inner.node(_model_fields(node["schema"])))
+            return chain(_state_of(cls, words, "root"), inner.inside(".root", node["schema"]))
+        state = chain(_state_of(cls, words, "__dict__"), inner.node(_model_fields(node["schema"])))
         if node.get("config", {}).get("extra_fields_behavior") == "allow":
-            return _chain(_plain(_check_extras), state)
+            return chain(plain(_check_extras), state)
         return state
 
     def on_model_fields(self, node: Node) -> Node:
         fields = {
-            name: {"type": "typed-dict-field", "schema": self.inside(f".{name}", field["schema"]), "required": False}
+            name: {"type": "typed-dict-field", "schema": self.inside(f".{name}", field["schema"]), "required": True}
             for name, field in node["fields"].items()
         }
         return {"type": "typed-dict", "fields": fields, "extra_behavior": "ignore"}
@@ -167,12 +166,12 @@ class Check(Transform):
         def state(value: Any) -> dict[str, object]:
             return {name: getattr(value, name) for name in names}
 
-        exact = _plain(_exact((node["cls"],), f"{label_of(node, {})} itself, not a subclass of it"))
+        itself = plain(exact((node["cls"],), f"{label_of(node, {})} itself, not a subclass of it"))
         checked = {
             field["name"]: {"type": "typed-dict-field", "schema": self.inside(f".{field['name']}", field["schema"])}
             for field in fields
         }
-        return _chain(exact, _plain(state), {"type": "typed-dict", "fields": checked})
+        return chain(itself, plain(state), {"type": "typed-dict", "fields": checked})
 
     # unions: which member is it?
 
@@ -188,6 +187,9 @@ class Check(Transform):
         }
 
     on_tagged_union = on_union
+
+    def on_default(self, node: Node) -> Node:
+        return self.node(node["schema"])  # a live object has all its fields
 
     # functions
 
@@ -240,27 +242,6 @@ def member_checks(members: Sequence[Node], transform: Check) -> Callable[[], Seq
     return checks
 
 
-def check_json_value(value: Any, depth: int = 0) -> Any:
-    """Plain JSON data, exactly: what comes back is equal and of the same types."""
-    cls = type(value)
-    if cls is str or cls is bool or value is None or (cls is int and LEAST < value < MOST):
-        return value
-    if cls is float and math.isfinite(value):
-        return value
-    if depth < 60:
-        if cls is list:
-            for item in value:
-                check_json_value(item, depth + 1)
-            return value
-        if cls is dict and all(type(key) is str for key in value):
-            for item in value.values():
-                check_json_value(item, depth + 1)
-            return value
-    raise expected(
-        "plain JSON data (None, bool, int, finite float, str, list, dict with str keys), at most 60 levels deep"
-    )
-
-
 def _check_extras(model: Any) -> Any:
     check_json_value(getattr(model, "__pydantic_extra__", None) or {})
     return model
@@ -272,9 +253,28 @@ def _state_of(cls: type, words: str, attribute: str) -> Node:
     def state(value: Any) -> Any:
         if type(value) is cls:
             return getattr(value, attribute)
-        raise expected(f"{words}, got {_a(type(value))}")
+        raise expected(f"{words}, got {a_type(type(value))}")
 
-    return _plain(state)
+    return plain(state)
+
+
+def _then(check: Callable[[Any], Any], node: Node) -> Node:
+    """The exact check, then the node itself where it demands more than its type."""
+    constraints = constraints_of(node)
+    if not constraints:
+        return plain(check)
+    return chain(plain(check), {**node, "strict": True})
+
+
+def _native_item(items: Node) -> type | None:
+    """The class of a scalar item without constraints: one pass over the types checks them all."""
+    if items["type"] in _NATIVE and not constraints_of(items) and "serialization" not in items:
+        return _NATIVE[items["type"]]
+    return None
+
+
+def _exactly(cls: type, node: Node) -> Node:
+    return chain(plain(exact((cls,), f"a {cls.__name__}")), node)
 
 
 def _model_fields(node: Node) -> Node:
@@ -288,101 +288,3 @@ def _dataclass_args(node: Node) -> Node:
     while node["type"] != "dataclass-args":
         node = node["schema"]
     return node
-
-
-# the exact type, then the annotation's constraints
-
-
-def _exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
-    only = types[0] if len(types) == 1 else None
-
-    def check(value: Any) -> Any:
-        cls = type(value)
-        if cls is only or cls in types:
-            return value
-        raise expected(f"{words}, got {_a(cls)}")
-
-    return check
-
-
-def _exact_int(value: Any) -> Any:
-    if type(value) is int and LEAST < value < MOST:
-        return value
-    got = f"an int, got {_a(type(value))}" if type(value) is not int else f"an int of at most {DIGITS} digits"
-    raise expected(got, "int_type")
-
-
-def _exact_str(value: Any) -> Any:
-    if type(value) is not str:
-        raise expected(f"a str, got {_a(type(value))}", "string_type")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise expected("text without lone surrogates", "string_unicode") from None
-    return value
-
-
-def _exact_float(value: Any) -> Any:
-    if type(value) is float or type(value) is int:
-        return value
-    raise expected(f"a float, got {_a(type(value))}", "float_type")
-
-
-def _a(cls: type) -> str:
-    """The type of what was given: never the value."""
-    if cls is type(None):
-        return "None"
-    return f"{'an' if cls.__name__[0] in 'aeiouAEIOU' else 'a'} {cls.__name__}"
-
-
-def _then(check: Callable[[Any], Any], node: Node) -> Node:
-    """The exact check, then the node itself where it demands more than its type."""
-    constraints = constraints_of(node)
-    if not constraints:
-        return _plain(check)
-    return _chain(_plain(check), {**node, "strict": True})
-
-
-def _native_item(items: Node) -> type | None:
-    """The class of a scalar item without constraints, checked by pydantic at full speed."""
-    if items["type"] in _NATIVE and not constraints_of(items) and "serialization" not in items:
-        return _NATIVE[items["type"]]
-    return None
-
-
-def _uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable[[Any], Any]], Any]:
-    """Every item is exactly of one class: one pass over the types tells, pydantic finds the place when not."""
-    allowed = {item, int} if item is float else {item}
-
-    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) is not cls:
-            raise expected(f"a {cls.__name__}, got {_a(type(value))}", f"{cls.__name__}_type")
-        uniform = set(map(type, value)) <= allowed
-        if constrained or not uniform:
-            handler(value)
-        if not uniform:
-            raise expected(f"a {cls.__name__} of {item.__name__}, and no subclasses of it")
-        if item is str and not all(map(str.isascii, value)):
-            _exact_str("".join(value))
-        if item is int and value and not (min(value) > LEAST and max(value) < MOST):
-            raise expected(f"ints of at most {DIGITS} digits")
-        return value
-
-    return check
-
-
-def _plain(function: Callable[[Any], Any]) -> Node:
-    return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
-
-
-def _wrapped(function: Callable[[Any, Callable[[Any], Any]], Any], node: Node) -> Node:
-    return {"type": "function-wrap", "function": {"type": "no-info", "function": function}, "schema": node}
-
-
-def _exactly(cls: type, node: Node) -> Node:
-    return _chain(_plain(_exact((cls,), f"a {cls.__name__}")), node)
-
-
-def _chain(*steps: Node) -> Node:
-    return {"type": "chain", "steps": list(steps)}

@@ -72,9 +72,10 @@ class CollectionCodec:
     def _load_deque(self, tree: object) -> object:
         maxlen = None
         if type(tree) is dict:
-            if set(tree) != {"items", "maxlen"} or type(tree["maxlen"]) is not int or tree["maxlen"] < 0:
+            if not _is_bounded(tree):
                 raise expected("the items of a deque")
-            tree, maxlen = tree["items"], tree["maxlen"]
+            fields: dict[Any, Any] = tree
+            tree, maxlen = fields["items"], fields["maxlen"]
         items: Any = self._loader(tree)
         if maxlen is not None and len(items) > maxlen:
             raise expected("a deque no longer than its maxlen")
@@ -99,3 +100,7 @@ class CollectionCodec:
     @functools.cached_property
     def _dumper(self) -> Any:
         return self._slots.slot_dumper(0)
+
+
+def _is_bounded(fields: dict[Any, Any]) -> bool:
+    return set(fields) == {"items", "maxlen"} and type(fields["maxlen"]) is int and fields["maxlen"] >= 0

@@ -26,7 +26,7 @@ _CONFIG = core_schema.CoreConfig(ser_json_inf_nan="strings")
 
 def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSerializer:
     """A serializer of a rewritten node, without models' prebuilt ones."""
-    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node  # type: ignore[arg-type]  # Node is a CoreSchema
+    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node
     return SchemaSerializer(schema, _CONFIG, _use_prebuilt=False)
 
 

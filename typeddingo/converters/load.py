@@ -10,11 +10,13 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
-from typeddingo.converters.check import Check, check_json_value
+from typeddingo.converters.check import Check
 from typeddingo.converters.dump import wire_name
+from typeddingo.converters.exact import check_json_value
 from typeddingo.converters.leaves import DIGITS, FLOAT_WORDS, Leaf
-from typeddingo.converters.misfits import TAG, expected
+from typeddingo.converters.misfits import expected
 from typeddingo.converters.nodes import Definitions, Node, constraints_of, int_keys, text_keys
+from typeddingo.converters.steps import after, first_of, plain
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import WIRE_KINDS, Union, is_discriminated, plan_union
 
@@ -35,9 +37,9 @@ class Load(Transform):
                 if node["type"] == "decimal"
                 else {**node, "strict": False}
             )
-        loaded = _plain(_loading(leaf))
+        loaded = plain(_loading(leaf))
         if not self.strict:
-            return _first_of(loaded, {**node, "strict": False})
+            return first_of(loaded, {**node, "strict": False})
         if not constraints_of(node):
             return loaded
         return {"type": "chain", "steps": [loaded, {**node, "strict": True}]}
@@ -52,7 +54,7 @@ class Load(Transform):
         }
 
     def json_value(self) -> Node:
-        return _plain(check_json_value)
+        return plain(check_json_value)
 
     def on_int(self, node: Node) -> Node:
         return self._scalar(node)
@@ -74,7 +76,7 @@ class Load(Transform):
             "mode": "left_to_right",
             "choices": [
                 finite,
-                {"type": "json-or-python", "json_schema": words, "python_schema": _first_of(words, live)},
+                {"type": "json-or-python", "json_schema": words, "python_schema": first_of(words, live)},
             ],
             "custom_error_type": "float_expected",
             "custom_error_message": "expected a float",
@@ -94,14 +96,14 @@ class Load(Transform):
         items = node.get("items_schema", {"type": "any"})
         loaded = {**node, "items_schema": self.items(node), "strict": False}
         if items["type"] == "float" and self.strict:  # half the time for the many lists of finite floats
-            return _first_of({**loaded, "items_schema": {**self._scalar(items), "allow_inf_nan": False}}, loaded)
+            return first_of({**loaded, "items_schema": {**self._scalar(items), "allow_inf_nan": False}}, loaded)
         return loaded
 
     on_set = on_frozenset = on_list
 
     def on_deque(self, node: Node) -> Node:
         loaded = {"type": "list", "items_schema": self.items(node), "strict": False}
-        return _after(collections.deque, loaded)
+        return after(collections.deque, loaded)
 
     def on_tuple(self, node: Node) -> Node:
         return {**super().on_tuple(node), "strict": False}
@@ -109,8 +111,8 @@ class Load(Transform):
     def on_named_tuple(self, node: Node) -> Node:
         cls = node["cls"]
         items = [self.inside(f".{field['name']}", field["schema"]) for field in node["fields"]]
-        loaded = _after(cls._make, {"type": "tuple", "items_schema": items, "strict": False})
-        return loaded if self.strict else _first_of({"type": "is-instance", "cls": cls}, loaded)
+        loaded = after(cls._make, {"type": "tuple", "items_schema": items, "strict": False})
+        return loaded if self.strict else first_of({"type": "is-instance", "cls": cls}, loaded)
 
     def on_dict(self, node: Node) -> Node:
         keys = node.get("keys_schema", {"type": "any"})
@@ -121,15 +123,15 @@ class Load(Transform):
         as_object = {**node, "keys_schema": new_keys, "values_schema": new_values, "strict": False}
         if text_keys(keys, self.definitions):
             if int_keys(keys, self.definitions):
-                as_object["keys_schema"] = {"type": "chain", "steps": [_plain(_int_of_key), new_keys]}
+                as_object["keys_schema"] = {"type": "chain", "steps": [plain(_int_of_key), new_keys]}
             return as_object
         pairs = {
             "type": "list",
             "items_schema": {"type": "tuple", "items_schema": [new_keys, new_values]},
             "strict": False,
         }
-        loaded = _after(_dict_of_pairs, pairs)
-        return loaded if self.strict else _first_of(loaded, as_object)
+        loaded = after(_dict_of_pairs, pairs)
+        return loaded if self.strict else first_of(loaded, as_object)
 
     def on_typed_dict(self, node: Node) -> Node:
         rewritten = {**node, "fields": self.field_map(node["fields"]), "computed_fields": [], "strict": False}
@@ -195,7 +197,7 @@ class Load(Transform):
         if union.bare is not None:
             return _tagged(dict(zip(union.tags, members, strict=True)), _by_kind(union.bare), union)
         choices = {
-            tag: _after(_second, {"type": "tuple", "items_schema": [{"type": "literal", "expected": [label]}, member]})
+            tag: after(_second, {"type": "tuple", "items_schema": [{"type": "literal", "expected": [label]}, member]})
             for tag, label, member in zip(union.tags, union.labels, members, strict=True)
         }
         return _tagged(choices, _by_label(union), union)
@@ -212,7 +214,7 @@ class Load(Transform):
     def _lax_union(self, node: Node) -> Node:
         union = plan_union(node, self.definitions)
         strict = Load(self.definitions).on_union(node)
-        return _first_of(strict, {"type": "union", "choices": [self.node(member) for member in union.members]})
+        return first_of(strict, {"type": "union", "choices": [self.node(member) for member in union.members]})
 
     # functions stay where the user put them
 
@@ -303,20 +305,4 @@ def _tagged(choices: dict[str, Node], discriminator: Callable[[Any], str | None]
         "discriminator": discriminator,
         "custom_error_type": "union_member",
         "custom_error_message": f"expected {union.expected}",
-    }
-
-
-def _plain(function: Callable[[Any], Any]) -> Node:
-    return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
-
-
-def _after(function: Callable[[Any], Any], node: Node) -> Node:
-    return {"type": "function-after", "function": {"type": "no-info", "function": function}, "schema": node}
-
-
-def _first_of(*choices: Node) -> Node:
-    return {
-        "type": "union",
-        "mode": "left_to_right",
-        "choices": [(choice, f"{TAG}{i}") for i, choice in enumerate(choices)],
     }

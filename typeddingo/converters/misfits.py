@@ -26,7 +26,7 @@ _PREFIXES = (("Input should be ", "expected "), ("Value error, ", "refused by it
 
 def expected(text: str, kind: str = "wrong_type") -> PydanticCustomError:
     """The error a check or load function raises: ``expected(\"a decimal number\")``."""
-    return PydanticCustomError(kind, "{text}", {"text": f"expected {text}"})  # type: ignore[arg-type]  # LiteralString is for translators
+    return PydanticCustomError(kind, "{text}", {"text": f"expected {text}"})
 
 
 def misfits_of(error: ValidationError, first: tuple[str | int, ...] = ()) -> tuple[Misfit, ...]:
@@ -53,7 +53,7 @@ def validation_error(title: str, problems: list[tuple[tuple[str | int, ...], str
     """An error of several places ``(location, kind, words)``, to be raised inside a validator: pydantic prepends the way there."""
     details: list[InitErrorDetails] = [
         InitErrorDetails(
-            type=PydanticCustomError(kind, "{text}", {"text": words}),  # type: ignore[arg-type]  # as in expected()
+            type=PydanticCustomError(kind, "{text}", {"text": words}),
             loc=location,
             input=None,
         )

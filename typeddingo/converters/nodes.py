@@ -56,7 +56,28 @@ _SIMPLE: Mapping[str, tuple[type, frozenset[str]]] = {
 _LEAF_NODES: Mapping[str, type] = {}
 
 _CONSTRAINTS = frozenset(
-    ["gt", "ge", "lt", "le", "multiple_of", "max_digits", "decimal_places", "min_length", "max_length", "pattern", "allow_inf_nan", "tz_constraint", "now_op", "version", "strip_whitespace", "to_lower", "to_upper", "coerce_numbers_to_str", "max_size", "ascii_only"]
+    [
+        "gt",
+        "ge",
+        "lt",
+        "le",
+        "multiple_of",
+        "max_digits",
+        "decimal_places",
+        "min_length",
+        "max_length",
+        "pattern",
+        "allow_inf_nan",
+        "tz_constraint",
+        "now_op",
+        "version",
+        "strip_whitespace",
+        "to_lower",
+        "to_upper",
+        "coerce_numbers_to_str",
+        "max_size",
+        "ascii_only",
+    ]
 )
 
 
@@ -142,8 +163,15 @@ def _secret_leaf(cls: type) -> Leaf | None:
 
         plain = leaf(bytes)
         assert plain is not None
-        return Leaf("secret bytes", (cls,), "bytes", lambda v: v.get_secret_value(), lambda tree: cls(plain.load(tree)))
+        return Leaf("secret bytes", (cls,), "bytes", lambda v: v.get_secret_value(), _load_through(cls, plain))
     return None
+
+
+def _load_through(cls: Any, plain: Leaf) -> Any:
+    def load(tree: object) -> object:
+        return cls(plain.load(tree))
+
+    return load
 
 
 def _load_with(cls: type, wire: type) -> Any:

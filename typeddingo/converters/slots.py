@@ -12,8 +12,9 @@ from typing import Any
 from pydantic_core import SchemaSerializer, SchemaValidator
 
 from typeddingo.converter import ValueConverter
-from typeddingo.converters.check import LEAST, MOST, Check, build_validator
+from typeddingo.converters.check import Check, build_validator
 from typeddingo.converters.dump import Dump, build_serializer
+from typeddingo.converters.exact import LEAST, MOST
 from typeddingo.converters.load import Load
 from typeddingo.converters.nodes import Definitions, Node, constraints_of, leaf_of, opaque_of, resolve, types_of
 from typeddingo.converters.source import row_source
@@ -75,7 +76,7 @@ class Slots:
         return [i for i, types in enumerate(found) if types is not None and float in types and int not in types]
 
     @functools.cached_property
-    def gate(self) -> Callable[[tuple[object, ...]], bool] | None:
+    def gate(self) -> Callable[[tuple[Any, ...]], bool] | None:
         """Says quickly that values fit, where their exact types decide it (False: look closer); None where they do not."""
         if not self.strict or self.tail or None in self.types or not all(self._settled(node) for node in self._sources):
             return None
@@ -83,14 +84,14 @@ class Slots:
         texts = [i for i, cls in enumerate(types) if cls is str]
         ints = [i for i, cls in enumerate(types) if cls is int]
 
-        def fits(values: tuple[object, ...]) -> bool:
+        def fits(values: tuple[Any, ...]) -> bool:
             if tuple(map(type, values)) != types:
                 return False
             for i in texts:
-                if not values[i].isascii():  # type: ignore[attr-defined]  # its type was just compared
+                if not values[i].isascii():
                     return False
             for i in ints:
-                if not LEAST < values[i] < MOST:  # type: ignore[operator]  # its type was just compared
+                if not LEAST < values[i] < MOST:
                     return False
             return True
 

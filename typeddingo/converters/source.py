@@ -111,7 +111,7 @@ def row_source(annotations: Sequence[object], choose: Choose) -> tuple[list[Node
         _refuse_type_variables(annotation)
     try:
         prepared = tuple(prepare(annotation, choose) for annotation in annotations)
-        schema: Node = dict(TypeAdapter(types.GenericAlias(tuple, prepared), config=_CONFIG).core_schema)
+        schema: Node = dict(TypeAdapter(_tuple_of(prepared), config=_CONFIG).core_schema)
     except SignatureError:
         raise
     except PydanticUserError as err:
@@ -161,6 +161,10 @@ def _as_named_tuple(node: Node) -> Node:
     ]
     kept = {"ref": node["ref"]} if "ref" in node else {}
     return {"type": "named-tuple", "cls": node["function"], "fields": fields, **kept}
+
+
+def _tuple_of(items: tuple[Any, ...]) -> Any:
+    return types.GenericAlias(tuple, items)
 
 
 def _refuse_type_variables(annotation: object) -> None:

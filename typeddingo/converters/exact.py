@@ -1,0 +1,111 @@
+"""Is a live value exactly what was annotated? The functions behind ``check``: they never look at a value longer than needed.
+
+pydantic's strict mode accepts subclasses and hands back the base class; what a subclass adds would be lost on the wire.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from typeddingo.converters.leaves import DIGITS
+from typeddingo.converters.misfits import expected
+
+__all__ = ["LEAST", "MOST", "a_type", "check_json_value", "exact", "exact_float", "exact_int", "exact_str", "uniform"]
+
+MOST = 10**DIGITS
+"""The first int that is too long to be written as text."""
+LEAST = -MOST
+
+
+def exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
+    """A check for an exact class (or one of several)."""
+    only = types[0] if len(types) == 1 else None
+
+    def check(value: Any) -> Any:
+        cls = type(value)
+        if cls is only or cls in types:
+            return value
+        raise expected(f"{words}, got {a_type(cls)}")
+
+    return check
+
+
+def exact_int(value: Any) -> Any:
+    """An int that can be written as text; no bool, no IntEnum."""
+    if type(value) is int and LEAST < value < MOST:
+        return value
+    got = f"an int, got {a_type(type(value))}" if type(value) is not int else f"an int of at most {DIGITS} digits"
+    raise expected(got, "int_type")
+
+
+def exact_str(value: Any) -> Any:
+    """Text that UTF-8 can hold; no StrEnum."""
+    if type(value) is not str:
+        raise expected(f"a str, got {a_type(type(value))}", "string_type")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise expected("text without lone surrogates", "string_unicode") from None
+    return value
+
+
+def exact_float(value: Any) -> Any:
+    """A float, or an int where a float is expected, as mypy has it."""
+    if type(value) is float or type(value) is int:
+        return value
+    raise expected(f"a float, got {a_type(type(value))}", "float_type")
+
+
+def uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable[[Any], Any]], Any]:
+    """Every item is exactly of one class: one pass over the types tells, pydantic finds the place when not."""
+    allowed = {item, int} if item is float else {item}
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        if type(value) is not cls:
+            raise expected(f"a {cls.__name__}, got {a_type(type(value))}", f"{cls.__name__}_type")
+        check_items(value, handler)
+        return value
+
+    def check_items(value: Any, handler: Callable[[Any], Any]) -> None:
+        same = set(map(type, value)) <= allowed
+        if constrained or not same:
+            handler(value)
+        if not same:
+            raise expected(f"a {cls.__name__} of {item.__name__}, and no subclasses of it")
+        if item is str and not all(map(str.isascii, value)):
+            exact_str("".join(value))
+        if item is int and value and not (min(value) > LEAST and max(value) < MOST):
+            raise expected(f"ints of at most {DIGITS} digits")
+
+    return check
+
+
+def check_json_value(value: Any, depth: int = 0) -> Any:
+    """Plain JSON data, exactly: what comes back is equal and of the same types."""
+    cls = type(value)
+    if cls is str or cls is bool or value is None or (cls is int and LEAST < value < MOST):
+        return value
+    if cls is float and math.isfinite(value):
+        return value
+    if depth < 60:
+        if cls is list:
+            for item in value:
+                check_json_value(item, depth + 1)
+            return value
+        if cls is dict and all(type(key) is str for key in value):
+            for item in value.values():
+                check_json_value(item, depth + 1)
+            return value
+    raise expected(
+        "plain JSON data (None, bool, int, finite float, str, list, dict with str keys), at most 60 levels deep"
+    )
+
+
+def a_type(cls: type) -> str:
+    """The type of what was given, for an error: never the value."""
+    if cls is type(None):
+        return "None"
+    return f"{'an' if cls.__name__[0] in 'aeiouAEIOU' else 'a'} {cls.__name__}"
