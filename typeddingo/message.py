@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, dataclass_transform
 
 from typeddingo.errors import ErrorCode, TaskFailed
 from typeddingo.option import Option
@@ -13,6 +13,14 @@ from typeddingo.option import Option
 __all__ = ["Failure", "Meta", "Report", "Status", "TaskMessage"]
 
 R_co = TypeVar("R_co", covariant=True)
+C = TypeVar("C")
+
+
+@dataclass_transform(frozen_default=True)
+def _frozen(cls: type[C]) -> type[C]:
+    """A frozen dataclass as far as type checkers can tell. At run time it is not: that makes one five times dearer,
+    2.2 µs instead of 0.45, and every call on the wire makes four of them."""
+    return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 class Status(enum.IntEnum):
@@ -24,7 +32,7 @@ class Status(enum.IntEnum):
     FAIL = 4
 
 
-@dataclass(frozen=True, slots=True)
+@_frozen
 class Meta:
     """What an adapter may know of a task or report: everything else is opaque bytes (Go: ``Meta``)."""
 
@@ -34,14 +42,14 @@ class Meta:
     """The address of the caller's reports, where the backend needs one; an adapter's own text."""
 
 
-@dataclass(frozen=True, slots=True)
+@_frozen
 class TaskMessage:
     """One call of one task (Go: ``Task`` with its ``TaskPayload``)."""
 
     name: str
     id: str
     args: tuple[object, ...] = ()
-    kwargs: Mapping[str, object] = field(default_factory=dict)
+    kwargs: Mapping[str, object] = field(default_factory=dict[str, object])
     option: Option = Option()
     reply_to: str = ""
 
@@ -50,7 +58,7 @@ class TaskMessage:
         return Meta(self.name, self.id, self.reply_to)
 
 
-@dataclass(frozen=True, slots=True)
+@_frozen
 class Failure:
     """Why a task failed, as text (Go: ``Error{C, M}``; type and traceback are ours)."""
 
@@ -60,7 +68,7 @@ class Failure:
     traceback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@_frozen
 class Report(Generic[R_co]):
     """One report of a task (Go: ``Report``). ``values`` are the return values, one per slot of the contract:
     none for ``-> None``, n for ``-> tuple[A, B, …]``, else one."""
