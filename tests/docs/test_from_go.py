@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +40,7 @@ def resolve(dotted: str) -> object:
         except ModuleNotFoundError:
             continue
         for part in parts[cut:]:
-            if isinstance(found, type) and is_dataclass(found) and part in {field.name for field in fields(found)}:
+            if part in getattr(found, "__dataclass_fields__", ()):
                 return part
             found = getattr(found, part)
         return found

@@ -26,11 +26,22 @@ def below(block: Block, page: list[Block]) -> str:
 def test_every_python_block_runs_and_prints_what_stands_below_it(page: Path, tmp_path: Path) -> None:
     found = blocks(page)
     shown = [block for block in found if block.language == "python" and not block.file]
-    program = tmp_path / "page.py"
+    program = tmp_path / "shop.py"
     program.write_text(f"\nprint({MARK!r})\n".join(block.text for block in shown), encoding="utf-8")
     done = subprocess.run([sys.executable, "-W", "error", str(program)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split(MARK + "\n") == ([below(block, found) for block in shown] or [""])
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_a_page_shows_is_typed(page: Path, tmp_path: Path) -> None:
+    shown = [block.text for block in blocks(page) if block.language == "python" and not block.file]
+    program = tmp_path / "shop.py"
+    program.write_text("\n".join(shown) or "pass\n", encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", program.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

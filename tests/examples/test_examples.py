@@ -39,6 +39,18 @@ OUTPUT = {
         FAIL: ValueError: invalid literal for int() with base 10: 'forty-two'
         SUCCESS: 7
         """,
+    "custom_marshaller.py": """\
+        'due' will travel as plain text
+        'due' will travel as plain text
+        the invoker got ('2026-11-24', '30')
+        datetime.date(2026, 12, 24)
+        """,
+    "listen.py": """\
+        the caller: no worker here runs a task of this name
+        all rooms: ERROR WORKER_NOT_FOUND from MAPPER: a task was refused: no worker here runs a task of this name
+        the broker: ERROR WORKER_NOT_FOUND from CONSUMER: dead-lettered: no worker here runs a task of this name
+        dropped: 0
+        """,
     "caller_worker.py": """\
         remind me at 2026-12-24 17:00:00+01:00
         """,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("asyncio", "attr", "cattrs", "hypothesis", "pika", "pytest", "redis", "rich", "unittest")
+HEAVY = ("cattrs", "hypothesis", "pika", "pytest", "redis", "rich", "unittest")
 
 WATCH = """
 import _thread, sys, threading

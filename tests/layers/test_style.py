@@ -32,7 +32,7 @@ def public_functions(module: Module) -> Iterator[tuple[str, ast.FunctionDef | as
                     yield f"{node.name}.{inner.name}", inner
 
 
-def annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
+def annotations_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
     given = function.args
     for parameter in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg):
         if parameter is not None and parameter.annotation is not None:
@@ -54,7 +54,7 @@ def test_no_public_signature_says_any(module: Module) -> None:
     leaks = [
         name
         for name, function in public_functions(module)
-        for annotation in annotations(function)
+        for annotation in annotations_of(function)
         if re.search(r"\bAny\b", ast.unparse(annotation).replace("Callable[..., Any]", "")) and name not in ANY_IS_MEANT
     ]
     assert leaks == []
