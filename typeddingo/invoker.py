@@ -113,7 +113,7 @@ def compile_call(invoker: Invoker, contract: Contract, fn: Callable[..., object]
     ``fn`` (the task's function, or what injects the context into it)."""
     if type(invoker).call is DirectInvoker.call:
         return lambda args, kwargs: fn(*args, **kwargs) if kwargs else fn(*args)
-    if isinstance(invoker, LazyInvoker):
+    if isinstance(invoker, LazyInvoker) and type(invoker).call in (LazyInvoker.call, GenericInvoker.call):
         correct = invoker.arguments
         contract = _of_strictness(contract, strict=not isinstance(invoker, GenericInvoker))
 

@@ -5,8 +5,11 @@ Comes from the registry, used by both bridges (calls out, reports in) and by wor
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from typeddingo.contract import Contract
-from typeddingo.errors import ErrorCode
+from typeddingo.errors import ArgumentError, DecodeError, ErrorCode
 from typeddingo.failure import failure_of
 from typeddingo.header import Header
 from typeddingo.invoker import DirectInvoker, Invoker
@@ -15,11 +18,13 @@ from typeddingo.message import Failure, Report, Status, TaskMessage
 
 __all__ = ["Wire"]
 
+Correct: TypeAlias = Callable[[Callable[..., object], tuple[object, ...]], tuple[object, ...]]
+
 
 class Wire:
     """Immutable; made anew when a marshaller of the task is set."""
 
-    __slots__ = ("_contract", "_reports", "_tasks", "invoker")
+    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker")
 
     def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
         self._contract = contract
@@ -27,6 +32,10 @@ class Wire:
         self._reports = reports
         self.invoker: Invoker = tasks if isinstance(tasks, Invoker) else DirectInvoker()
         """How decoded arguments reach the function: as the marshaller that decoded them says."""
+        self._correct: Correct | None = None
+        if isinstance(reports, Invoker) and type(reports).returns is not DirectInvoker.returns:
+            self._correct = reports.returns
+        """How decoded return values become the annotated types, where the marshaller does not see to it itself."""
 
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
@@ -50,4 +59,12 @@ class Wire:
 
     def decode_report(self, header: Header, frame: bytes) -> Report[object]:
         """Raises ``WireError``."""
-        return self._reports.decode_report(self._contract, header, frame)
+        report = self._reports.decode_report(self._contract, header, frame)
+        if self._correct is None or report.status is not Status.SUCCESS:
+            return report
+        try:
+            values = self._correct(self._contract.fn, report.values)
+        except ArgumentError as error:
+            raise DecodeError(str(error), misfits=error.misfits) from None
+        result = self._contract.join_returns(values)
+        return Report(report.name, report.id, report.status, report.option, None, values, result)
