@@ -15,8 +15,11 @@ seen = []
 def spy(*args, **kwargs):
     seen.append("thread")
     return start(*args, **kwargs)
-start = _thread.start_new_thread
-_thread.start_new_thread = threading._start_new_thread = spy
+names = [name for name in ("start_new_thread", "start_joinable_thread") if hasattr(_thread, name)]
+start = getattr(_thread, names[-1])  # what threading uses: the joinable kind since Python 3.13
+for name in names:
+    setattr(_thread, name, spy)
+    setattr(threading, "_" + name, spy)
 sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(("socket.", "subprocess.")) else None)
 {0}
 print(seen)
