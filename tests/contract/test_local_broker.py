@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias, cast
 
 import pytest
 
+from tests.contract.inside import inside
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
 from typeddingo.brokers.local import DeadLetter, LocalBroker, LocalNamedBroker
@@ -138,6 +141,7 @@ class TestBound:
         (delivery,) = listener.take(1, 0)
         broker.send(parcels("task", "b"))
         delivery.settle(Receipt.GIVE_BACK)
+        broker.send([])  # over its bound now: still not a reason to refuse nothing
         assert bodies(listener.take(2, 0)) == "a b"
 
     def test_each_name_has_its_own_bound_and_a_mixed_batch_is_stored_whole_or_not_at_all(self) -> None:
@@ -202,6 +206,87 @@ def test_a_listener_needs_room_for_one(make: Callable[..., AnyLocal]) -> None:
 def test_a_role_it_cannot_play_is_named() -> None:
     with pytest.raises(ConfigError, match=r"LocalBroker cannot be STORE: it can be PRODUCER\|CONSUMER"):
         LocalBroker().expect(Role.PRODUCER | Role.STORE)
+
+
+class Takers:
+    """Threads that take one task each from a listener, and a proof that they sleep before the test goes on."""
+
+    def __init__(self) -> None:
+        self.threads = Threads("test")
+        self.taken: list[Delivery] = []
+
+    def start(self, listener: Listener, count: int = 1) -> None:
+        def take() -> None:
+            self.taken.extend(listener.take(count, 30))
+
+        thread = self.threads.start(f"taker-{len(self.threads.alive())}", take)
+        eventually(lambda: inside(thread, "wait"), "the taker sleeps")
+
+    def end(self) -> str:
+        assert self.threads.join(Deadline(5)) == []
+        return " ".join(sorted(delivery.body.decode() for delivery in self.taken))
+
+
+class TestWakingUp:
+    """Each of these is one way in which a sleeper could be forgotten while there is something for it."""
+
+    def test_a_task_given_back_wakes_a_sleeper(self, make: Callable[..., AnyLocal]) -> None:
+        broker, takers = make(), Takers()
+        broker.send(parcels("task", "a"))
+        (delivery,) = listen(broker).take(1, 0)
+        takers.start(listen(broker))
+        delivery.settle(Receipt.GIVE_BACK)
+        assert takers.end() == "a"
+
+    def test_a_settled_task_makes_room_for_a_sleeper(self, make: Callable[..., AnyLocal]) -> None:
+        broker, takers = make(), Takers()
+        listener = listen(broker, 1)
+        broker.send(parcels("task", *"ab"))
+        (delivery,) = listener.take(1, 0)
+        takers.start(listener)
+        delivery.settle(Receipt.OK)
+        assert takers.end() == "b"
+
+    def test_one_that_was_woken_in_vain_wakes_the_next(self, make: Callable[..., AnyLocal]) -> None:
+        """Both tasks wake takers of the listener that has room for one only: the third must get the second task."""
+        broker, takers = make(), Takers()
+        narrow = listen(broker, 1)
+        takers.start(narrow)
+        takers.start(narrow)
+        takers.start(listen(broker, 1))
+        broker.send(parcels("task", *"ab"))
+        eventually(lambda: len(takers.taken) == 2, "both tasks were taken", 5)
+        broker.close()
+        assert takers.end() == "a b"
+
+    def test_one_that_is_interrupted_when_it_is_woken_wakes_the_next(self, make: Callable[..., AnyLocal]) -> None:
+        broker, takers = make(), Takers()
+        interrupted = threading.Event()
+
+        def take() -> None:
+            try:
+                listen(broker).take(1, 30)
+            except KeyboardInterrupt:
+                interrupted.set()
+
+        victim = takers.threads.start("victim", take)
+        eventually(lambda: inside(victim, "wait"), "the victim sleeps")
+        takers.start(listen(broker))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(victim.ident or 0), ctypes.py_object(KeyboardInterrupt)
+        )
+        broker.send(parcels("task", "a"))
+        assert interrupted.wait(5)
+        assert takers.end() == "a"
+
+    def test_closing_wakes_one_that_waits_for_room(self, make: Callable[..., AnyLocal]) -> None:
+        broker, takers = make(), Takers()
+        listener = listen(broker, 1)
+        broker.send(parcels("task", *"ab"))
+        listener.take(1, 0)
+        takers.start(listener)
+        listener.close()
+        assert takers.end() == ""
 
 
 def test_a_taker_at_its_prefetch_never_swallows_a_wake_up(make: Callable[..., AnyLocal]) -> None:

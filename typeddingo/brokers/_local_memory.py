@@ -74,7 +74,7 @@ class LocalMemory:
             queues = [(self.queue(key), parcels) for key, parcels in batches]
             if (bound := self._max_length) is not None:
                 for queue, parcels in queues:
-                    if len(queue) + len(parcels) > bound:
+                    if parcels and len(queue) + len(parcels) > bound:
                         raise QueueFull(
                             f"{len(parcels)} more would exceed the {bound} tasks that may wait here: "
                             "send again when workers have caught up, or raise max_length"

@@ -52,6 +52,9 @@ class LocalQueue:
         self._sleepers += 1
         try:
             self.arrived.wait(timeout)
+        except BaseException:
+            self.arrived.notify()  # interrupted, perhaps just when it was woken for a task: pass it on
+            raise
         finally:
             self._sleepers -= 1
 
@@ -83,22 +86,17 @@ class LocalListener(Listener):
     def take(self, count: int, timeout: float | None = None) -> Sequence[Delivery]:
         """See ``Listener.take``. Blocks without polling."""
         queue = self._queue
+        taken: list[Delivery] = []
         with self._lock:
-            try:
-                if not self._closed and not (queue and self._free):
-                    self._wait(Deadline(timeout))
-                taken: list[Delivery] = []
-                if not self._closed:
-                    for _ in range(min(count, self._free, len(queue))):
-                        ticket = queue.pop()
-                        delivery = Delivery(ticket[1].body, self)
-                        self._held[delivery] = ticket
-                        taken.append(delivery)
-                return taken
-            finally:
-                # The baton: whoever was woken and leaves something behind wakes the next, however he leaves.
-                if queue:
-                    queue.wake(1)
+            if not self._closed and not (queue and self._free):
+                self._wait(Deadline(timeout))
+            if not self._closed:
+                for _ in range(min(count, self._free, len(queue))):
+                    ticket = queue.pop()
+                    delivery = Delivery(ticket[1].body, self)
+                    self._held[delivery] = ticket
+                    taken.append(delivery)
+        return taken
 
     def _wait(self, deadline: Deadline) -> None:
         queue = self._queue
@@ -106,7 +104,7 @@ class LocalListener(Listener):
             if self._free:
                 queue.sleep(deadline.left)
             else:
-                if queue:
+                if queue:  # it may be this one that was woken for it: pass it on
                     queue.wake(1)
                 self._room.wait(deadline.left)
 
