@@ -43,7 +43,7 @@ class App(TaskDecorator):
     """
 
     def __init__(self, where: str = "local", *, backend: str | None = None, config: Config | None = None) -> None:
-        self._runtime = Runtime(config or Config(), Result[object])
+        self._runtime = Runtime(config or Config(), Result)
         self._closed = threading.Event()
         self._close_lock = threading.Lock()
         local = where == "local"

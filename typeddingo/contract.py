@@ -119,6 +119,20 @@ class Contract:
                 f"task {self.name!r}: {err.text}. {_REMEDY}", task=self.name, misfits=err.misfits
             ) from None
 
+    def quick_bind(self) -> Callable[[tuple[object, ...]], bool]:
+        """A function that says of purely positional arguments, quickly, that ``bind`` would return them as they are;
+        False: ask ``bind``."""
+        return (None if self._slow else self.arguments.gate) or _unsure
+
+    def quick_return(self) -> Callable[[object], bool]:
+        """A function that says of a return value, quickly, that it fits as it is; False: ask ``split_returns``."""
+        if self._join is _as_none:
+            return _is_none
+        if self._join is _as_one:
+            return self.returns.gate_of_one or _unsure
+        gate = self.returns.gate
+        return _unsure if gate is None else lambda value: type(value) is tuple and gate(value)
+
     def check_loaded(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         """The worker's side: the loaded values make a complete call. Raises ``DecodeError``."""
         if kwargs or self._slow or len(args) != self._count:
@@ -192,6 +206,14 @@ class Contract:
 
     def _next_position(self, index: int, name: str) -> bool:
         return self.signature.positional[index].name == name
+
+
+def _unsure(value: object) -> bool:
+    return False
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 def _as_none(values: tuple[object, ...]) -> object:

@@ -48,14 +48,16 @@ def failed(name: str, id: str, option: Option, failure: Failure) -> Report[objec
 def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
     """A sync task whose objects never leave the process: the hot path of ``App("local")``."""
     fn = _injected(entry, slot)
-    split, join = entry.contract.split_returns, entry.contract.join_returns
+    fits, split, join = entry.contract.quick_return(), entry.contract.split_returns, entry.contract.join_returns
 
     def run(call: Local) -> None:
         outcome, args, kwargs, option = call
         try:
             if option.monitor_progress:
                 _announce(outcome, option)
-            value = join(split(fn(*args, **kwargs) if kwargs else fn(*args)))
+            value = fn(*args, **kwargs) if kwargs else fn(*args)
+            if not fits(value):
+                value = join(split(value))
         except BaseException as error:  # SystemExit too: it ends the task, not the worker
             outcome._deliver(failed(outcome.name, outcome.id, option, failure_of(error)))
         else:

@@ -60,7 +60,7 @@ def _tidy(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which a terminal or a log file would obey, and lone surrogates, which cannot travel."""
+    """Without control characters, which a terminal would obey, and lone surrogates, which cannot travel."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from _thread import allocate_lock
+from _thread import LockType, allocate_lock
 from collections.abc import Callable, Generator
 from time import monotonic
 from types import CoroutineType
@@ -92,7 +92,7 @@ class Result(Generic[R_co]):
         self._background: Callable[[Callable[[], None]], None] | None = None
         self._annex: _Annex | None = None
         self._waiting = 0
-        self._latch = allocate_lock()
+        self._latch: LockType | None = None  # made by the first who waits: in a burst, most results are there before
         self._value: object = None
         self._report: Report[object] | None = None
         if option.ignore_report:
@@ -102,7 +102,6 @@ class Result(Generic[R_co]):
             )
         else:
             self._state = _OPEN
-            self._latch.acquire()
 
     # what the caller asks
 
@@ -251,7 +250,8 @@ class Result(Generic[R_co]):
             self._report = report
             self._state = state
             waiting, annex = self._waiting, self._annex
-        self._latch.release()
+        if self._latch is not None:
+            self._latch.release()
         if annex is not None:
             self._tell(annex, waiting)
 
@@ -304,11 +304,10 @@ class Result(Generic[R_co]):
         seconds = -1.0 if timeout is None else min(max(0.0, _seconds(timeout)), threading.TIMEOUT_MAX)
         deadline = monotonic() + seconds
         if not self._state:
-            with mutex:
-                self._waiting += 1
+            latch = self._enter()
             try:
-                if self._latch.acquire(timeout=seconds):
-                    self._latch.release()
+                if not self._state and latch.acquire(timeout=seconds):
+                    latch.release()
             except BaseException:
                 self._open_latch()
                 self._leave()
@@ -324,6 +323,16 @@ class Result(Generic[R_co]):
                 self._pass_on(annex)
                 raise
         return True
+
+    def _enter(self) -> LockType:
+        """One more thread waits: on the latch, which is locked until the end."""
+        with mutex:
+            self._waiting += 1
+            if (latch := self._latch) is None:
+                latch = allocate_lock()
+                latch.acquire()
+                self._latch = latch  # and only then look whether the end came: it did not see this latch if it did
+        return latch
 
     async def _settle_async(self) -> None:
         annex = self._extended()
@@ -363,7 +372,7 @@ class Result(Generic[R_co]):
 
     def _open_latch(self) -> None:
         """An interrupt may have hit between taking the latch and giving it back."""
-        if self._state and self._latch.locked():
+        if self._state and self._latch is not None and self._latch.locked():
             try:
                 self._latch.release()
             except RuntimeError:

@@ -73,6 +73,16 @@ class Row:
 
     # live values
 
+    @property
+    def gate(self) -> Callable[[tuple[object, ...]], bool] | None:
+        """Says quickly of a full tuple that ``check`` would return it as it is; False: ask ``check``."""
+        return self._slots.gate
+
+    @property
+    def gate_of_one(self) -> Callable[[object], bool] | None:
+        """``gate`` for the bare value of a single slot."""
+        return self._slots.gate_of_one
+
     def check(self, values: tuple[object, ...]) -> tuple[object, ...]:
         """The values themselves, if each is exactly one of its annotation (an int for a float becomes one). Raises ``Unfit``."""
         if (gate := self._slots.gate) is not None and gate(values):

@@ -6,6 +6,7 @@ import gc
 import math
 import threading
 import weakref
+from _thread import allocate_lock
 
 import pytest
 
@@ -272,7 +273,8 @@ def test_an_interrupt_while_waiting_leaves_the_result_usable(monkeypatch: pytest
         """A latch whose taker is interrupted with the latch in its hands."""
 
         def __init__(self) -> None:
-            self.latch = result._latch
+            self.latch = allocate_lock()
+            self.latch.acquire()
 
         def acquire(self, *, timeout: float) -> bool:
             result.succeed(5)
@@ -282,11 +284,12 @@ def test_an_interrupt_while_waiting_leaves_the_result_usable(monkeypatch: pytest
         def __getattr__(self, name: str) -> object:
             return getattr(self.latch, name)
 
-    monkeypatch.setattr(result, "_latch", Interrupting())
+    interrupting = Interrupting()
+    monkeypatch.setattr(result, "_latch", interrupting)
     with pytest.raises(KeyboardInterrupt):
         result.get(SECONDS)
     monkeypatch.undo()
     assert result.waiting == 0
     assert background == [1, 5], "the handlers the waiter should have fired were passed on"
     assert result.get(SECONDS) == 5
-    assert not result._latch.locked()
+    assert not interrupting.latch.locked()

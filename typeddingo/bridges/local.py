@@ -9,7 +9,7 @@ By reference after the contract's check, or through the task's marshaller with `
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from typeddingo._io.threads import Deadline
@@ -25,7 +25,6 @@ from typeddingo.pool import LoopPool, Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
-from typeddingo.wire import Wire
 
 __all__ = ["LocalBridge"]
 
@@ -43,8 +42,7 @@ class LocalBridge(Bridge):
         with self._lock:
             if (pool := self._pools.get(entry.name)) is None:
                 pool = self._pools[entry.name] = self._new_pool(entry)
-        wire = self._registry.wire_of(entry) if self._runtime.config.marshal_locally else None
-        bind, send = entry.contract.bind, self._compile(entry, pool, wire)
+        bind, send = entry.contract.bind, self._compile(entry, pool)
 
         async def send_async(
             args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
@@ -83,26 +81,24 @@ class LocalBridge(Bridge):
         for name, pool in self._pools.items():
             self._abandon(name, pool)
 
-    def _compile(self, entry: Entry, pool: Pool[Local], wire: Wire | None) -> Send:
-        """The hot path of a local call, everything that does not change between calls bound beforehand."""
-        name, default, bound = entry.name, entry.option, self._runtime.config.max_length
-        bind, put, waiting = entry.contract.bind, pool.put, pool.waiting
+    def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
+        """The hot path of a local call: what does not change between calls is bound beforehand."""
+        name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
+        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
-        runtime, background = self._runtime, self._runtime.handlers.run
+        runtime, background, pack = self._runtime, self._runtime.handlers.run, self._packing(entry)
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
             if runtime.closing:
                 raise closed_error(name)
-            args, kwargs = bind(args, kwargs)
-            outcome = make(name, new_id(name), option or default)
+            if kwargs or not fits(args):
+                args, kwargs = bind(args, kwargs)
+            if max_length is not None and pool.waiting() >= max_length:
+                raise QueueFull(f"task {name!r}: {max_length} calls are waiting already; call again when some have ended")
+            option = option or default
+            outcome = make(name, new_id(name), option)
             outcome._background = background
-            if bound is not None and waiting() >= bound:
-                raise QueueFull(f"task {name!r}: {bound} calls are waiting already; call again when some have ended")
-            if wire is None:
-                put((outcome, args, kwargs, option or default))
-            else:
-                task = TaskMessage(name, outcome.id, args, kwargs, option or default)
-                put((outcome, wire, wire.encode_task(task), option or default))
+            put(pack(outcome, args, kwargs, option) if pack else (outcome, args, kwargs, option))
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -110,6 +106,18 @@ class LocalBridge(Bridge):
             return outcome
 
         return send
+
+    def _packing(self, entry: Entry) -> Callable[[Outcome, tuple[object, ...], Mapping[str, object], Option], Local] | None:
+        """What encodes a call of ``Config(marshal_locally=True)``; None when it travels by reference."""
+        if not self._runtime.config.marshal_locally:
+            return None
+        wire = self._registry.wire_of(entry)
+
+        def pack(outcome: Outcome, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option) -> Local:
+            task = TaskMessage(outcome.name, outcome.id, args, kwargs, option)
+            return outcome, wire, wire.encode_task(task), option
+
+        return pack
 
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:

@@ -7,9 +7,12 @@ import jiter
 from typeddingo.config import Limits
 from typeddingo.errors import DecodeError, HeaderError, LimitError
 from typeddingo.header import Header
-from typeddingo.marshallers.scan import nesting, overflowing
+from typeddingo.marshallers.scan import longer_number, nesting, overflowing
 
-__all__ = ["check_arrival", "check_json", "size_of"]
+__all__ = ["check_arrival", "check_json", "size_of", "too_deep"]
+
+PARSER_DIGITS = 4300
+"""More digits in one whole number are refused by the JSON parsers themselves."""
 
 
 def check_arrival(name: str, header: Header, frame: bytes, limits: Limits) -> None:
@@ -26,19 +29,15 @@ def check_arrival(name: str, header: Header, frame: bytes, limits: Limits) -> No
         raise LimitError(f"a task's name is printable and at most {limits.name} bytes")
 
 
-def _check_depth(name: str, data: bytes, limits: Limits) -> None:
-    """JSON nested too deep, before a parser sees it. Raises ``LimitError``."""
-    if len(data) > limits.depth and nesting(data, limits.depth) > limits.depth:
-        raise LimitError(f"task {name!r}: arrays and objects are nested deeper than {limits.depth}")
-
-
-def check_json(name: str, data: bytes, limits: Limits, *, whole: bool = False) -> None:
+def check_json(name: str, data: bytes, limits: Limits, *, around: int = 0, whole: bool = False) -> None:
     """What JSON parsers let through: depth, keys given twice, NaN literals, numbers beyond a float.
 
-    ``whole``: also that it is well-formed; else that is left to whoever parses it next, and the parse here is saved
-    where the bytes themselves prove that there is nothing to find. Raises ``LimitError``, ``DecodeError``.
+    ``around``: arrays and objects that stand around the values, which alone count. ``whole``: also that it is
+    well-formed; else that is left to whoever parses it next, and the parse here is saved where the bytes themselves
+    prove that there is nothing to find. Raises ``LimitError``, ``DecodeError``.
     """
-    _check_depth(name, data, limits)
+    if too_deep(data, limits, around):
+        raise LimitError(f"task {name!r}: arrays and objects are nested deeper than {limits.depth}")
     if whole or b"{" in data or b"N" in data or b"I" in data:
         try:
             jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
@@ -49,6 +48,14 @@ def check_json(name: str, data: bytes, limits: Limits, *, whole: bool = False) -
             raise DecodeError(f"task {name!r}: refused as JSON: {text}") from None
     if overflowing(data):
         raise DecodeError(f"task {name!r}: refused as JSON: a number is larger than a float can be")
+    if limits.digits < PARSER_DIGITS and longer_number(data, limits.digits):
+        raise LimitError(f"task {name!r}: a number has at most {limits.digits} digits")
+
+
+def too_deep(data: bytes, limits: Limits, around: int = 0) -> bool:
+    """Whether JSON values, with ``around`` arrays and objects around them, are nested deeper than allowed."""
+    limit = limits.depth + around
+    return len(data) > limit and nesting(data, limit) > limit
 
 
 def size_of(text: str) -> int:

@@ -107,7 +107,7 @@ class JSONMarshaller(DirectInvoker):
     def _ours(self, contract: Contract, row: Row, listed: bytes) -> tuple[object, ...] | None:
         """The values between our own first and last bytes. None when that is not one array after all: then something
         else stands there too, and the careful way finds out what."""
-        check_json(contract.name, listed, self._limits)
+        check_json(contract.name, listed, self._limits, around=1)
         try:
             return row.load_json(listed)
         except DecodeError as err:
@@ -117,7 +117,7 @@ class JSONMarshaller(DirectInvoker):
 
     def _members(self, contract: Contract, payload: bytes) -> dict[str, bytes]:
         """The careful way: all of it is well-formed JSON, then it is cut at the top level."""
-        check_json(contract.name, payload, self._limits, whole=True)
+        check_json(contract.name, payload, self._limits, around=_ENVELOPE, whole=True)
         return envelope.members_of(payload)
 
 

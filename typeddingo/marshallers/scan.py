@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from typeddingo.errors import DecodeError
 
-__all__ = ["nesting", "overflowing", "split_object"]
+__all__ = ["longer_number", "nesting", "overflowing", "split_object"]
 
 # Possessive quantifiers (*+): a string is never re-read, so hostile text cannot make the search slow.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -66,6 +66,17 @@ def overflowing(data: bytes) -> bool:
             except ValueError:
                 continue  # not a number after all: the parser says so
     return False
+
+
+def longer_number(data: bytes, digits: int) -> bool:
+    """Whether a number has more digits than that."""
+    if len(data) <= digits or b"0" * (digits + 1) not in data.translate(_DIGITS_AS_ZERO):
+        return False
+    return any(
+        sum(map(text.count, b"0123456789")) > digits
+        for match in _NUMBER.finditer(data)
+        if len(text := match.group()) > digits and text[0] != 0x22
+    )
 
 
 def split_object(data: bytes) -> dict[str, bytes]:
