@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.contract.inside import inside
+from tests.inside import inside
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backends.local import LocalBackend
 from typeddingo.broker import Parcel

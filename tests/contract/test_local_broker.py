@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 
 import pytest
 
-from tests.contract.inside import inside
+from tests.inside import inside
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
 from typeddingo.brokers.local import DeadLetter, LocalBroker, LocalNamedBroker

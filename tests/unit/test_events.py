@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from functools import partial
 
@@ -11,9 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from tests.inside import inside
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.events import Event, EventCode, EventLevel, EventMux, EventSource, Subscription
 from typeddingo.role import Role
+from typeddingo.testing import eventually
 
 
 def event(message: str = "", origin: Role = Role.WORKER, level: EventLevel = EventLevel.INFO) -> Event:
@@ -208,27 +209,21 @@ class TestSubscription:
         heard: list[Event | None] = []
         listener = mux.listen()
         threads = Threads("test")
-        threads.start("reader", lambda: heard.append(listener.get(10)))
+        reader = threads.start("reader", lambda: heard.append(listener.get(30)))
+        eventually(lambda: inside(reader, "wait"), "the reader sleeps")
         mux.publish(event("later"))
-        assert threads.join(Deadline(10)) == []
+        assert threads.join(Deadline(5)) == []
         assert heard == [event("later")]
 
     def test_closing_ends_every_waiting_reader(self) -> None:
         mux = EventMux()
         listener = mux.listen()
         ended: list[list[Event]] = []
-        started = threading.Barrier(4)
-
-        def read() -> None:
-            started.wait(10)
-            ended.append(list(listener))
-
         threads = Threads("test")
-        for number in range(3):
-            threads.start(str(number), read)
-        started.wait(10)
+        readers = [threads.start(str(number), lambda: ended.append(list(listener))) for number in range(3)]
+        eventually(lambda: all(inside(reader, "wait") for reader in readers), "every reader sleeps")
         listener.close()
-        assert threads.join(Deadline(10)) == []
+        assert threads.join(Deadline(5)) == []
         assert ended == [[], [], []]
 
     def test_nothing_is_heard_after_closing(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -55,7 +56,9 @@ class TestThreads:
         threads, stop = Threads("owner"), threading.Event()
         threads.start("quick", lambda: None)
         threads.start("slow", stop.wait)
+        start = time.monotonic()
         assert threads.join(Deadline(0.05)) == ["typeddingo-owner-slow"]
+        assert time.monotonic() - start < 0.9
         stop.set()
         assert threads.join(Deadline(10)) == []
 
