@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import threading
 import weakref
@@ -177,6 +176,8 @@ class App(TaskDecorator):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        import asyncio  # there already, in a program that comes here
+
         await asyncio.to_thread(self.close)
 
     def _add(self, contract: Contract, spec: TaskSpec) -> Sender:

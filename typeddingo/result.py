@@ -306,7 +306,7 @@ class Result(Generic[R_co]):
         if not self._state:
             latch = self._enter()
             try:
-                if not self._state and latch.acquire(timeout=seconds):
+                if latch is not None and latch.acquire(timeout=seconds):
                     latch.release()
             except BaseException:
                 self._open_latch()
@@ -324,15 +324,16 @@ class Result(Generic[R_co]):
                 raise
         return True
 
-    def _enter(self) -> LockType:
-        """One more thread waits: on the latch, which is locked until the end."""
+    def _enter(self) -> LockType | None:
+        """One more thread waits: on the latch, which is locked until the end. None: it has come."""
         with mutex:
             self._waiting += 1
             if (latch := self._latch) is None:
                 latch = allocate_lock()
                 latch.acquire()
-                self._latch = latch  # and only then look whether the end came: it did not see this latch if it did
-        return latch
+                self._latch = latch
+            # Looked at last: an end that came before (a signal handler may bring it here) did not open this latch.
+            return None if self._state else latch
 
     async def _settle_async(self) -> None:
         annex = self._extended()

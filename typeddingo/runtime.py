@@ -10,14 +10,17 @@ import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
-from typeddingo._io.loop import LoopThread
 from typeddingo._io.threads import PREFIX, Deadline, Threads
 from typeddingo.config import Config
 from typeddingo.events import Event, EventCode, EventLevel, EventMux
 from typeddingo.outcome import MakeOutcome
 from typeddingo.registry import Entry
 from typeddingo.role import Role
+
+if TYPE_CHECKING:
+    from typeddingo._io.loop import LoopThread
 
 __all__ = ["HandlerThread", "Runtime"]
 
@@ -39,12 +42,23 @@ class Runtime:
         self.make = make
         self.events = EventMux()
         self.threads = Threads(owner)
-        self.loop = LoopThread(Threads(owner))
+        self._loop: LoopThread | None = None
+        self._loop_lock = threading.Lock()
         self.handlers = HandlerThread(Threads(owner), self.events)
         self.closing = False
         """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
         self.stop = threading.Event()
         """Set with ``closing``: ends the pauses of those who wait a little before they try again."""
+
+    @property
+    def loop(self) -> LoopThread:
+        """Where ``async def`` tasks run; made when the first is registered."""
+        with self._loop_lock:
+            if self._loop is None:
+                from typeddingo._io.loop import LoopThread  # brings asyncio, which many apps do without
+
+                self._loop = LoopThread(Threads(self.owner))
+            return self._loop
 
     def workers_of(self, entry: Entry) -> int:
         """The size of a task's default pool."""
@@ -56,8 +70,9 @@ class Runtime:
 
     def end_threads(self, deadline: Deadline) -> None:
         """The last step of closing: the loop, then the handlers that everything before has queued."""
-        self.loop.stop()
-        self.loop.join(deadline)
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop.join(deadline)
         self.handlers.stop()
         self.handlers.join(deadline)
 

@@ -16,8 +16,8 @@ from typeddingo.broker import Delivery, Receipt
 from typeddingo.context import Slot, current_slot
 from typeddingo.desk import Arrival, Desk
 from typeddingo.execute import perform, perform_async
+from typeddingo.loop_pool import LoopPool
 from typeddingo.outbox import Flusher
-from typeddingo.pool import LoopPool
 from typeddingo.runtime import Runtime
 
 __all__ = ["MAX_BATCH", "AsyncWorkers", "Source", "Worker"]

@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("broker", "backend"),
     ("brokers", "brokers.*", "backends", "backends.*"),
     ("context", "failure", "outcome", "registry", "runtime", "wire", "outbox", "reception", "desk"),
-    ("execute", "pool", "mapper", "worker"),
+    ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
     ("handlers", "reports", "result", "gather", "method", "decorator", "task", "tasks"),
     ("app", "cli", "", "testing", "testing.*"),

@@ -21,7 +21,7 @@ from typeddingo.execute import Local, by_reference, by_reference_async, through_
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, shutdown_report
-from typeddingo.pool import LoopPool, Pool, ThreadPool
+from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
@@ -94,7 +94,9 @@ class LocalBridge(Bridge):
             if kwargs or not fits(args):
                 args, kwargs = bind(args, kwargs)
             if max_length is not None and pool.waiting() >= max_length:
-                raise QueueFull(f"task {name!r}: {max_length} calls are waiting already; call again when some have ended")
+                raise QueueFull(
+                    f"task {name!r}: {max_length} calls are waiting already; call again when some have ended"
+                )
             option = option or default
             outcome = make(name, new_id(name), option)
             outcome._background = background
@@ -107,7 +109,9 @@ class LocalBridge(Bridge):
 
         return send
 
-    def _packing(self, entry: Entry) -> Callable[[Outcome, tuple[object, ...], Mapping[str, object], Option], Local] | None:
+    def _packing(
+        self, entry: Entry
+    ) -> Callable[[Outcome, tuple[object, ...], Mapping[str, object], Option], Local] | None:
         """What encodes a call of ``Config(marshal_locally=True)``; None when it travels by reference."""
         if not self._runtime.config.marshal_locally:
             return None
@@ -128,6 +132,8 @@ class LocalBridge(Bridge):
         runtime = self._runtime
         marshal = runtime.config.marshal_locally
         if entry.contract.is_async:
+            from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
+
             work = through_wire_async if marshal else by_reference_async
             return LoopPool(runtime.loop, self._new_slot, lambda slot: work(entry, slot), _shut)
         run = through_wire if marshal else by_reference

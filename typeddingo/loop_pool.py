@@ -1,0 +1,112 @@
+"""Workers of an ``async def``: places on the app's event loop. Comes from a bridge (``put``), goes to ``execute``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+from typeddingo._io.loop import LoopThread, current_coroutine
+from typeddingo._io.threads import Deadline
+from typeddingo.context import Slot, current_slot
+from typeddingo.pool import Pool
+
+__all__ = ["LoopPool"]
+
+J = TypeVar("J")
+
+
+class LoopPool(Pool[J]):
+    """A worker is the right to run one coroutine at a time on the app's event loop."""
+
+    def __init__(
+        self,
+        loop: LoopThread,
+        slot: Callable[[], Slot[J]],
+        work: Callable[[Slot[J]], Callable[[J], Awaitable[None]]],
+        refuse: Callable[[J], None],
+    ) -> None:
+        self._loop = loop
+        self._new_slot = slot
+        self._work = work
+        self._refuse = refuse
+        self._jobs: deque[J] = deque()
+        self._idle: list[tuple[Slot[J], Callable[[J], Awaitable[None]]]] = []
+        self._busy: dict[asyncio.Task[None], Slot[J]] = {}
+        self._quiet = threading.Event()
+        self._spared: object = None
+        """The slot of the coroutine that is closing the app: nobody waits for it."""
+        self._woken = False
+        self.put = self._put
+
+    def grow(self, count: int) -> int:
+        for _ in range(count):
+            slot = self._new_slot()
+            self._idle.append((slot, self._work(slot)))
+        self.size += count
+        self._wake()
+        return 0
+
+    def close(self) -> list[J]:
+        self.closed = True
+        jobs: list[J] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                jobs.append(self._jobs.popleft())
+        self._wake()
+        return jobs
+
+    def running(self) -> list[J]:
+        mine = current_slot.get(None)
+        return [job for slot in list(self._busy.values()) if slot is not mine and (job := slot.job) is not None]
+
+    def waiting(self) -> int:
+        return len(self._jobs)
+
+    def join(self, deadline: Deadline) -> None:
+        if self.size and not self._loop.is_current:
+            self._spared = current_slot.get(None)
+            self._wake()
+            self._quiet.wait(deadline.left)
+
+    def _put(self, job: J) -> None:
+        self._jobs.append(job)
+        self._wake()
+
+    def _wake(self) -> None:
+        # One call a batch: a burst of puts finds the flag set and leaves the loop alone.
+        if not self._woken:
+            self._woken = True
+            if not self._loop.call(self._pump):
+                self._quiet.set()
+
+    def _pump(self) -> None:
+        self._woken = False
+        with contextlib.suppress(IndexError):
+            while self._idle:
+                job = self._jobs.popleft()
+                if self.closed:
+                    self._refuse(job)
+                    continue
+                slot, run = self._idle.pop()
+                slot.job = job
+                task = asyncio.get_running_loop().create_task(self._sit(slot, run, job))
+                self._busy[task] = slot
+        if self.closed and all(slot is self._spared for slot in self._busy.values()):
+            self._quiet.set()
+
+    async def _sit(self, slot: Slot[J], run: Callable[[J], Awaitable[None]], job: J) -> None:
+        me = cast("asyncio.Task[None]", asyncio.current_task())
+        current_slot.set(slot)
+        current_coroutine.set(me)
+        try:
+            await run(job)
+        finally:
+            slot.job = None
+            del self._busy[me]
+            self._idle.append((slot, run))
+            if self._jobs or self.closed:
+                self._pump()
