@@ -19,12 +19,14 @@ from typeddingo.invoker import DirectInvoker
 from typeddingo.marshaller import Codec
 from typeddingo.marshallers import envelope
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
-from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
+from typeddingo.marshallers.departure import check_names, check_size, need_depth, unreturnable, unsendable
 from typeddingo.marshallers.guard import check_arrival, check_json
 from typeddingo.message import Report, Status, TaskMessage
 from typeddingo.row import Unfit
 
 __all__ = ["CustomMarshaller"]
+
+_ENVELOPE = 3  # objects around a named argument: option, X, K
 
 
 class CustomMarshaller(DirectInvoker):
@@ -46,10 +48,11 @@ class CustomMarshaller(DirectInvoker):
         check_names(task.name, task.id, self._limits)
         try:
             chunks = self._codec.encode_arguments(contract, task.args)
-            option = envelope.option_text(task.option, envelope.task_extra(contract, task))
+            extra = envelope.task_extra(contract, task)
+            need_depth(extra, self._limits, around=1)
         except Unfit as err:
             raise unsendable(contract, err) from None
-        return self._frame(task.id, task.name, [*chunks, option])
+        return self._frame(task.id, task.name, [*chunks, envelope.option_text(task.option, extra)])
 
     def decode_task(self, contract: Contract, header: Header, frame: bytes, /) -> TaskMessage:
         """Go: ``DecodeTask``. Raises ``WireError``."""
@@ -91,7 +94,7 @@ class CustomMarshaller(DirectInvoker):
 
     def _checked(self, contract: Contract, text: bytes) -> bytes:
         if text not in envelope.OPTIONS and text != b"null":
-            check_json(contract.name, text, self._limits, whole=True)
+            check_json(contract.name, text, self._limits, around=_ENVELOPE, whole=True)
         return text
 
     def _arguments(self, contract: Contract, chunks: list[bytes]) -> tuple[object, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typeddingo.config import Limits
 from typeddingo.contract import Contract, ReturnMisfit
 from typeddingo.errors import ArgumentError, ConfigError, PayloadTooLarge
-from typeddingo.marshallers.guard import size_of
+from typeddingo.marshallers.guard import size_of, too_deep
 from typeddingo.row import Unfit
 
-__all__ = ["check_names", "check_size", "unreturnable", "unsendable"]
+__all__ = ["check_names", "check_size", "need_depth", "unreturnable", "unsendable"]
 
 
 def check_names(name: str, id: str, limits: Limits) -> None:
@@ -26,6 +26,12 @@ def check_size(name: str, frame: bytes, limits: Limits) -> None:
             f"task {name!r}: the frame would be {len(frame)} bytes, at most {limits.frame} are allowed; "
             "send a reference to the data, or raise Limits(frame=…) on both sides"
         )
+
+
+def need_depth(data: bytes, limits: Limits, *, around: int = 0) -> None:
+    """Nothing nested deeper than the receiver would take. Raises ``Unfit``."""
+    if too_deep(data, limits, around):
+        raise Unfit(f"expected lists and objects nested at most {limits.depth} deep")
 
 
 def unsendable(contract: Contract, misfit: Unfit) -> ArgumentError:

@@ -9,7 +9,7 @@ from typeddingo.errors import DecodeError, HeaderError, LimitError
 from typeddingo.header import Header
 from typeddingo.marshallers.scan import longer_number, nesting, overflowing
 
-__all__ = ["check_arrival", "check_json", "size_of", "too_deep"]
+__all__ = ["check_arrival", "check_json", "need_shallow", "size_of", "too_deep"]
 
 PARSER_DIGITS = 4300
 """More digits in one whole number are refused by the JSON parsers themselves."""
@@ -36,8 +36,7 @@ def check_json(name: str, data: bytes, limits: Limits, *, around: int = 0, whole
     well-formed; else that is left to whoever parses it next, and the parse here is saved where the bytes themselves
     prove that there is nothing to find. Raises ``LimitError``, ``DecodeError``.
     """
-    if too_deep(data, limits, around):
-        raise LimitError(f"task {name!r}: arrays and objects are nested deeper than {limits.depth}")
+    need_shallow(name, data, limits, around=around)
     if whole or b"{" in data or b"N" in data or b"I" in data:
         try:
             jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
@@ -50,6 +49,12 @@ def check_json(name: str, data: bytes, limits: Limits, *, around: int = 0, whole
         raise DecodeError(f"task {name!r}: refused as JSON: a number is larger than a float can be")
     if limits.digits < PARSER_DIGITS and longer_number(data, limits.digits):
         raise LimitError(f"task {name!r}: a number has at most {limits.digits} digits")
+
+
+def need_shallow(name: str, data: bytes, limits: Limits, *, around: int = 0) -> None:
+    """Only what is not nested deeper than allowed. Raises ``LimitError``."""
+    if too_deep(data, limits, around):
+        raise LimitError(f"task {name!r}: arrays and objects are nested deeper than {limits.depth}")
 
 
 def too_deep(data: bytes, limits: Limits, around: int = 0) -> bool:

@@ -18,8 +18,8 @@ from typeddingo.header import Header, frame_bytes
 from typeddingo.invoker import DirectInvoker
 from typeddingo.marshallers import envelope
 from typeddingo.marshallers.arrival import arrived_report, arrived_success, arrived_task
-from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
-from typeddingo.marshallers.guard import check_arrival, check_json
+from typeddingo.marshallers.departure import check_names, check_size, need_depth, unreturnable, unsendable
+from typeddingo.marshallers.guard import check_arrival, check_json, need_shallow
 from typeddingo.message import Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.row import Row, Unfit
@@ -27,6 +27,7 @@ from typeddingo.row import Row, Unfit
 __all__ = ["JSONMarshaller"]
 
 _PLAIN = Option()
+_ENVELOPE = 4  # objects around a named argument: payload, option, X, K
 _TASK_HEAD = b'{"O":{"IR":false,"MP":false},"A":'
 _SUCCESS_HEAD = b'{"S":3,"E":null,"O":{"IR":false,"MP":false},"R":'
 
@@ -47,6 +48,8 @@ class JSONMarshaller(DirectInvoker):
             # Nothing is null here, not []: Go's nil slice.
             args = contract.arguments.dump_json(task.args) if task.args else b"null"
             extra = envelope.task_extra(contract, task)
+            need_depth(args, self._limits, around=1)
+            need_depth(extra, self._limits, around=1)
         except Unfit as err:
             raise unsendable(contract, err) from None
         if extra or task.option != _PLAIN:
@@ -68,7 +71,7 @@ class JSONMarshaller(DirectInvoker):
         members = self._members(contract, frame[start:])
         option, extra = envelope.read_option(members.get("O"))
         kwargs, reply_to = envelope.read_task_extra(contract, extra)
-        args = contract.arguments.load_json(_listed(members.get("A")))
+        args = contract.arguments.load_json(self._listed(contract, members.get("A")))
         return arrived_task(contract, header, args, kwargs, option, reply_to)
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
@@ -76,6 +79,7 @@ class JSONMarshaller(DirectInvoker):
         returned = report.status is Status.SUCCESS
         try:
             values = contract.returns.dump_json(report.values) if returned else b"null"
+            need_depth(values, self._limits, around=1)
         except Unfit as err:
             raise unreturnable(contract, err) from None
         if returned and report.option == _PLAIN:
@@ -100,7 +104,7 @@ class JSONMarshaller(DirectInvoker):
         option, extra = envelope.read_option(members.get("O"))
         failure = envelope.read_failure(members.get("E"), extra)
         status = envelope.read_status(members.get("S"))
-        listed = _listed(members.get("R"))
+        listed = self._listed(contract, members.get("R"))
         load = partial(contract.returns.load_json, listed)
         return arrived_report(contract, header, status, option, failure, load, has_values=listed != b"[]")
 
@@ -120,7 +124,9 @@ class JSONMarshaller(DirectInvoker):
         check_json(contract.name, payload, self._limits, around=_ENVELOPE, whole=True)
         return envelope.members_of(payload)
 
-
-def _listed(text: bytes | None) -> bytes:
-    """Missing or null is Go's nil slice: nothing listed."""
-    return b"[]" if text is None or text == b"null" else text
+    def _listed(self, contract: Contract, text: bytes | None) -> bytes:
+        """Missing or null is Go's nil slice: nothing listed."""
+        if text is None or text == b"null":
+            return b"[]"
+        need_shallow(contract.name, text, self._limits, around=1)
+        return text

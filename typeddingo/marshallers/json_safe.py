@@ -8,6 +8,7 @@ from __future__ import annotations
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.marshallers.custom import CustomMarshaller
+from typeddingo.marshallers.departure import need_depth
 from typeddingo.marshallers.guard import check_json
 
 __all__ = ["JSONSafeCodec", "JSONSafeMarshaller"]
@@ -24,7 +25,7 @@ class JSONSafeCodec:
 
     def encode_arguments(self, contract: Contract, args: tuple[object, ...], /) -> list[bytes]:
         """One JSON text an argument."""
-        return contract.arguments.dump_chunks(args)
+        return self._shallow(contract.arguments.dump_chunks(args))
 
     def decode_arguments(self, contract: Contract, chunks: list[bytes], /) -> tuple[object, ...]:
         """Raises ``WireError``."""
@@ -34,13 +35,18 @@ class JSONSafeCodec:
 
     def encode_returns(self, contract: Contract, values: tuple[object, ...], /) -> list[bytes]:
         """One JSON text a return value."""
-        return contract.returns.dump_chunks(values)
+        return self._shallow(contract.returns.dump_chunks(values))
 
     def decode_returns(self, contract: Contract, chunks: list[bytes], /) -> tuple[object, ...]:
         """Raises ``WireError``."""
         for chunk in chunks:
             check_json(contract.name, chunk, self._limits)
         return contract.returns.load_chunks(chunks)
+
+    def _shallow(self, chunks: list[bytes]) -> list[bytes]:
+        for chunk in chunks:
+            need_depth(chunk, self._limits)
+        return chunks
 
 
 class JSONSafeMarshaller(CustomMarshaller):

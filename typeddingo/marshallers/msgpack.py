@@ -13,7 +13,7 @@ from typing import cast
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
-from typeddingo.errors import ArgumentError, DecodeError, ErrorCode
+from typeddingo.errors import DecodeError, ErrorCode
 from typeddingo.header import Header, frame_bytes
 from typeddingo.invoker import DirectInvoker
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
@@ -26,6 +26,7 @@ from typeddingo.row import Unfit
 
 __all__ = ["MsgpackMarshaller"]
 
+_ENVELOPE = 2  # lists around a value: payload, arguments
 _OPTIONS = (Option(), Option(ignore_report=True), Option(monitor_progress=True), Option(True, True))
 _NO_KEYWORDS: dict[str, object] = {}
 _STATUSES = {int(status): status for status in Status}
@@ -42,14 +43,14 @@ class MsgpackMarshaller(DirectInvoker):
         """Nothing to prepare: the contract is compiled."""
 
     def encode_task(self, contract: Contract, task: TaskMessage, /) -> bytes:
-        """Raises ``PayloadTooLarge``, ``ArgumentError`` for what cannot travel, ``ConfigError`` for a name or an id over
-        its limit."""
+        """Raises ``PayloadTooLarge``, ``ArgumentError`` for what cannot travel, ``ConfigError`` for a name or an id
+        over its limit."""
         check_names(task.name, task.id, self._limits)
         try:
             tree: list[object] = [_flags(task.option), contract.arguments.dump_tree(task.args)]
             if task.kwargs or task.reply_to:
                 tree += [contract.keywords.dump_tree(task.kwargs), task.reply_to]
-            frame = frame_bytes(task.id, task.name, pack(tree, self._limits))
+            frame = frame_bytes(task.id, task.name, pack(tree, self._limits, around=_ENVELOPE))
         except Unfit as err:
             raise unsendable(contract, err) from None
         check_size(task.name, frame, self._limits)
@@ -79,11 +80,9 @@ class MsgpackMarshaller(DirectInvoker):
             if (failure := report.failure) is not None:
                 texts = (failure.message, failure.exception_type, failure.traceback)
                 tree.append([int(failure.code), *(text.encode("utf-8", "replace").decode() for text in texts)])
-            frame = frame_bytes(report.id, report.name, pack(tree, self._limits))
+            frame = frame_bytes(report.id, report.name, pack(tree, self._limits, around=_ENVELOPE))
         except Unfit as err:
             raise unreturnable(contract, err) from None
-        except ArgumentError as err:
-            raise unreturnable(contract, Unfit(str(err))) from None
         check_size(report.name, frame, self._limits)
         return frame
 
@@ -105,7 +104,7 @@ class MsgpackMarshaller(DirectInvoker):
 
     def _tree(self, contract: Contract, header: Header, frame: bytes) -> list[object]:
         check_arrival(contract.name, header, frame, self._limits)
-        return _list(contract, unpack(contract.name, frame[header.length :], self._limits))
+        return _list(contract, unpack(contract.name, frame[header.length :], self._limits, around=_ENVELOPE))
 
 
 def _flags(option: Option) -> int:

@@ -13,7 +13,8 @@ from typing import cast
 import msgpack
 
 from typeddingo.config import Limits
-from typeddingo.errors import ArgumentError, DecodeError, LimitError
+from typeddingo.errors import DecodeError, LimitError
+from typeddingo.row import Unfit
 
 __all__ = ["pack", "unpack"]
 
@@ -27,28 +28,38 @@ _PLAIN = re.compile(  # everything whose size is in its first byte, fixed-size c
     + rb")*+",
     re.DOTALL,
 )
+_NO_CONTAINER = bytes(byte for byte in range(256) if not (0x80 <= byte <= 0x9F or 0xDC <= byte <= 0xDF))
 _LENGTH_SIZE = {0xC4: 1, 0xD9: 1, 0xC7: 1, 0xC5: 2, 0xDA: 2, 0xC8: 2, 0xC6: 4, 0xDB: 4, 0xC9: 4}
 _EXTENSIONS = (0xC7, 0xC8, 0xC9)
 _CLAIMS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Arrays and maps with a length of their own: its size, and how many elements one of it stands for."""
 
 
-def pack(tree: object, limits: Limits) -> bytes:
-    """Raises ``ArgumentError`` for a whole number of more than ``limits.digits`` digits."""
+def pack(tree: object, limits: Limits, *, around: int) -> bytes:
+    """``around``: lists and maps that stand around the values, which alone count. Raises ``Unfit`` for a whole number
+    of more than ``limits.digits`` digits and for what is nested deeper than ``limits.depth``."""
 
     def big(value: object) -> msgpack.ExtType:
         if not isinstance(value, int):
-            raise TypeError(f"a tree of the converter holds a {type(value).__name__}")
+            raise Unfit("expected values that MessagePack has")
         size = value.bit_length() // 8 + 1
         if size > _bytes_of(limits.digits):
-            raise ArgumentError(f"expected whole numbers of at most {limits.digits} digits")
+            raise Unfit(f"expected whole numbers of at most {limits.digits} digits")
         return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
 
-    return msgpack.packb(tree, default=big)
+    too_deep = Unfit(f"expected lists and objects nested at most {limits.depth} deep")
+    try:
+        data = msgpack.packb(tree, default=big)
+    except ValueError:  # its own limit of nesting
+        raise too_deep from None
+    limit = limits.depth + around
+    if len(data) > limit and len(data.translate(None, _NO_CONTAINER)) > limit and _deeper(tree, limit):
+        raise too_deep
+    return data
 
 
-def unpack(name: str, data: bytes, limits: Limits) -> object:
-    """A tree. Raises ``LimitError`` (too deep, a number too long), ``DecodeError``."""
+def unpack(name: str, data: bytes, limits: Limits, *, around: int) -> object:
+    """A tree; ``around`` as for ``pack``. Raises ``LimitError`` (too deep, a number too long), ``DecodeError``."""
     if len(data) > _SMALL and _WIDE.search(data):
         _check_claims(name, data)
     containers = 0
@@ -75,14 +86,15 @@ def unpack(name: str, data: bytes, limits: Limits) -> object:
             raise LimitError(f"task {name!r}: a number has at most {limits.digits} digits")
         return int.from_bytes(payload, "big", signed=True)
 
-    small = len(data) <= limits.depth
+    limit = limits.depth + around
+    small = len(data) <= limit
     try:
         list_hook = None if small else listed
         tree = msgpack.unpackb(data, object_pairs_hook=mapped, ext_hook=extension, list_hook=list_hook)
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as err:
         raise DecodeError(f"task {name!r}: malformed MessagePack ({type(err).__name__})") from None
-    if containers > limits.depth:
-        _check_depth(name, tree, limits.depth)
+    if containers > limit and _deeper(tree, limit):
+        raise LimitError(f"task {name!r}: arrays and maps are nested deeper than {limits.depth}")
     return tree
 
 
@@ -107,20 +119,20 @@ def _check_claims(name: str, data: bytes) -> None:
             raise DecodeError(f"task {name!r}: malformed MessagePack: arrays claim more elements than there are bytes")
 
 
-def _check_depth(name: str, tree: object, limit: int) -> None:
-    """Level by level, without recursion."""
+def _deeper(tree: object, limit: int) -> bool:
+    """Whether it is nested deeper. Level by level, without recursion."""
     level: list[object] = [tree]
     for _ in range(limit):
-        level = [item for item in chain.from_iterable(map(_items, level)) if type(item) in (list, dict)]
+        level = [item for item in chain.from_iterable(map(_items, level)) if type(item) in (list, dict, tuple)]
         if not level:
-            return
-    raise LimitError(f"task {name!r}: arrays and maps are nested deeper than {limit}")
+            return False
+    return True
 
 
 def _items(container: object) -> Iterable[object]:
     if isinstance(container, dict):
         return cast("dict[str, object]", container).values()
-    return cast("list[object]", container) if isinstance(container, list) else ()
+    return cast("list[object]", container) if isinstance(container, (list, tuple)) else ()
 
 
 def _bytes_of(digits: int) -> int:

@@ -70,7 +70,7 @@ def overflowing(data: bytes) -> bool:
 
 def longer_number(data: bytes, digits: int) -> bool:
     """Whether a number has more digits than that."""
-    if len(data) <= digits or b"0" * (digits + 1) not in data.translate(_DIGITS_AS_ZERO):
+    if len(data) <= digits or b"0" * (digits + 1) not in data.translate(_DIGITS_AS_ZERO, b".eE+-"):
         return False
     return any(
         sum(map(text.count, b"0123456789")) > digits
