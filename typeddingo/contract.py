@@ -1,6 +1,7 @@
 """A signature made executable: bind, check, dump and load the values of one task.
 
-Comes from ``registry`` (made once at decoration), used by ``bridge`` (bind), marshallers (dump, load) and ``worker`` (returns).
+Comes from ``registry`` (made once at decoration), used by ``bridge`` (bind), marshallers (dump, load) and ``worker``
+(returns).
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Contract:
         if self._join is _as_one:
             return self.returns.gate_of_one or _unsure
         gate = self.returns.gate
-        return _unsure if gate is None else lambda value: type(value) is tuple and gate(value)
+        return _unsure if gate is None else lambda value: type(value) is tuple and gate(value)  # pyright: ignore[reportUnknownArgumentType]  # a tuple, of anything
 
     def check_loaded(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         """The worker's side: the loaded values make a complete call. Raises ``DecodeError``."""

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 __all__ = ["Converter", "Tree", "ValueConverter"]
 
-Tree: TypeAlias = "None | bool | int | float | str | bytes | list[Tree] | dict[str, Tree]"
+Tree: TypeAlias = "bool | int | float | str | bytes | list[Tree] | dict[str, Tree] | None"
 """What any wire format can hold. ``bytes`` only where ``binary`` is true; JSON formats get base64 text."""
 
 

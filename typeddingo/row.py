@@ -21,6 +21,7 @@ from typeddingo.converter import Tree
 from typeddingo.converters.codecs import Codecs
 from typeddingo.converters.dump import BINARY
 from typeddingo.converters.misfits import misfits_of
+from typeddingo.converters.untyped import is_dict, is_list
 from typeddingo.errors import DecodeError, Misfit
 
 __all__ = ["Names", "Row", "Unfit"]
@@ -84,7 +85,10 @@ class Row:
         return self._slots.gate_of_one
 
     def check(self, values: tuple[object, ...]) -> tuple[object, ...]:
-        """The values themselves, if each is exactly one of its annotation (an int for a float becomes one). Raises ``Unfit``."""
+        """The values themselves, if each is exactly one of its annotation; an int for a float becomes one.
+
+        Raises ``Unfit``.
+        """
         if (gate := self._slots.gate) is not None and gate(values):
             return values
         checker = self._checkers.get(len(values)) or self._checker(len(values))
@@ -105,9 +109,10 @@ class Row:
         """As ``check``, for something that may not even be a tuple of the right length."""
         if type(values) is not tuple:
             raise Unfit(f"expected a tuple of {self._count}")
-        if len(values) != self._count:
-            raise Unfit(f"expected {self._count} values, there are {len(values)}")
-        return self.check(values)
+        given: tuple[object, ...] = values  # pyright: ignore[reportUnknownVariableType]  # a tuple, of anything
+        if len(given) != self._count:
+            raise Unfit(f"expected {self._count} values, there are {len(given)}")
+        return self.check(given)
 
     def _with_floats(self, values: tuple[object, ...]) -> tuple[object, ...]:
         floats = set(self._slots.floats)
@@ -139,7 +144,7 @@ class Row:
             items = from_json(data)
         except Exception as err:
             raise self._refused(err) from None
-        if type(items) is not list:
+        if not is_list(items):
             raise DecodeError(f"task {self._task!r}: expected an array of values")
         return self.load_tree(items)
 
@@ -157,7 +162,7 @@ class Row:
         """One JSON text a slot as values. Raises ``DecodeError``."""
         self._allow(len(chunks))
         loaders, last = self._slot_loaders, len(self._slot_loaders) - 1
-        values = []
+        values: list[object] = []
         for i, chunk in enumerate(chunks):
             try:
                 values.append(loaders[min(i, last)].validate_json(chunk))
@@ -214,7 +219,7 @@ class Row:
             raise DecodeError(f"task {self._task!r}: expected {self._count} values, there are {arity}")
 
     def _misfits(self, error: ValidationError) -> tuple[Misfit, ...]:
-        found = []
+        found: list[Misfit] = []
         for misfit in misfits_of(error):
             if misfit.path and isinstance(misfit.path[0], int):
                 index = misfit.path[0]
@@ -259,7 +264,7 @@ class Names:
     def check(self, values: Mapping[str, object]) -> dict[str, object]:
         """The values, if each is one of its annotation. Raises ``Unfit``."""
         misfits: list[Misfit] = []
-        checked = {}
+        checked: dict[str, object] = {}
         for name, value in values.items():
             try:
                 checked[name] = self._row(name).check((value,))[0]
@@ -289,7 +294,7 @@ class Names:
 
     def load_tree(self, tree: object) -> dict[str, object]:
         """An object of trees as values. Raises ``DecodeError``."""
-        if type(tree) is not dict or not all(type(name) is str for name in tree):
+        if not is_dict(tree) or not all(type(name) is str for name in tree):
             raise DecodeError(f"task {self._task!r}: expected the named values as an object")
         return {name: self._row(name).load_tree([item])[0] for name, item in tree.items()}
 

@@ -1,4 +1,7 @@
-"""A function's signature, read once. The only file that touches ``inspect``. Comes from the decorator, goes to ``contract``."""
+"""A function's signature, read once. Comes from the decorator, goes to ``contract``.
+
+The only file that touches ``inspect``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ class Parameter:
 
     name: str
     annotation: object
-    kind: inspect._ParameterKind
+    kind: object
+    """Python's own word for it, one of ``inspect.Parameter``'s constants."""
     required: bool
 
     @property
@@ -126,7 +130,7 @@ def _function_behind(fn: Callable[..., object]) -> Callable[..., object]:
         return fn.__func__
     if inspect.isfunction(fn) or inspect.isbuiltin(fn) or inspect.isclass(fn):
         return fn
-    call = getattr(type(fn), "__call__", None)
+    call = getattr(type(fn), "__call__", None)  # noqa: B004  # the method itself is wanted, not whether there is one
     return inspect.unwrap(call) if inspect.isfunction(call) else fn
 
 

@@ -10,11 +10,10 @@ import functools
 import operator
 import typing
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, cast, get_origin
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from cattrs.gen.typeddicts import make_dict_structure_fn as make_typed_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override, typeddicts
 from pydantic_core import ValidationError
 
 from typeddingo.converter import Tree, ValueConverter
@@ -29,13 +28,16 @@ if TYPE_CHECKING:
 
 _make_unstructure: Any = make_dict_unstructure_fn  # Any: their overrides are keyword arguments, named as the fields are
 _make_structure: Any = make_dict_structure_fn
-_make_typed_dict_structure: Any = make_typed_dict_structure_fn
+_make_typed_dict_structure = cast("Any", typeddicts.make_dict_structure_fn)  # pyright: ignore[reportUnknownMemberType]  # cattrs does not say what its dict holds
 
 __all__ = ["CattrsConverter", "ClassCodec"]
 
 
 class ClassCodec:
-    """The value converter of one class (or generic alias of one). Built in two steps, so that classes may contain themselves."""
+    """The value converter of one class (or generic alias of one).
+
+    Built in two steps, so that classes may contain themselves.
+    """
 
     kinds = frozenset({"object"})
 
@@ -203,13 +205,14 @@ def _problems(group: BaseException, path: tuple[str | int, ...] = ()) -> Any:
         )
         yield path, kind, words
         return
-    for error in group.exceptions:
+    parts = cast("BaseExceptionGroup[BaseException]", group)  # isinstance says a group, not of what
+    for error in parts.exceptions:
         note = next((n for n in getattr(error, "__notes__", ()) if isinstance(n, cattrs.AttributeValidationNote)), None)
         yield from _problems(error, (*path, note.name) if note else path)
 
 
 class CattrsConverter:
-    """``@app.task(converter=CattrsConverter(mine))``: attrs classes and dataclasses by a cattrs converter of your own."""
+    """``@app.task(converter=CattrsConverter(mine))``: attrs classes and dataclasses by your own cattrs converter."""
 
     def __init__(self, converter: cattrs.Converter | None = None) -> None:
         self._converter = converter if converter is not None else cattrs.Converter(forbid_extra_keys=True)

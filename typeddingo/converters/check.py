@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import SchemaValidator
 
 from typeddingo.converters.exact import a_type, check_json_value, exact, exact_float, exact_int, exact_str, uniform
 from typeddingo.converters.leaves import Leaf
@@ -26,7 +26,7 @@ _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": fl
 
 def build_validator(node: Node, definitions: Sequence[Node] = (), config: Any = None) -> SchemaValidator:
     """A validator of a rewritten node. Models' own prebuilt validators are not used: they know nothing of our wire."""
-    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node
+    schema: Any = {"type": "definitions", "schema": node, "definitions": list(definitions)} if definitions else node
     return SchemaValidator(schema, config, _use_prebuilt=False)
 
 
@@ -67,10 +67,11 @@ class Check(Transform):
         return {"type": "none"}
 
     def on_literal(self, node: Node) -> Node:
-        members = {(type(value), value) for value in node["expected"]}
-        words = "one of " + ", ".join(map(repr, node["expected"]))
+        choices: list[object] = node["expected"]
+        members = {(type(value), value) for value in choices}
+        words = "one of " + ", ".join(map(repr, choices))
 
-        def check(value: Any) -> Any:
+        def check(value: object) -> object:
             try:
                 if (type(value), value) in members:
                     return value
@@ -229,7 +230,7 @@ class Check(Transform):
 
 
 def member_checks(members: Sequence[Node], transform: Check) -> Callable[[], Sequence[Callable[[Any], object]]]:
-    """The checks of a union's members, compiled when a value first needs them (members may refer to the union itself)."""
+    """The checks of a union's members, compiled when a value first needs them: members may refer to the union."""
     compiled: list[Callable[[Any], object]] = []
 
     def checks() -> Sequence[Callable[[Any], object]]:
@@ -250,7 +251,7 @@ def _check_extras(model: Any) -> Any:
 def _state_of(cls: type, words: str, attribute: str) -> Node:
     """An instance of exactly this class, then what it holds."""
 
-    def state(value: Any) -> Any:
+    def state(value: object) -> object:
         if type(value) is cls:
             return getattr(value, attribute)
         raise expected(f"{words}, got {a_type(type(value))}")

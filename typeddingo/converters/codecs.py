@@ -1,4 +1,7 @@
-"""Who converts which annotation, chosen once per contract. Comes from ``contract``, used by ``row`` and the class codecs."""
+"""Who converts which annotation, chosen once per contract.
+
+Comes from ``contract``, used by ``row`` and the class codecs.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ __all__ = ["Codecs"]
 
 
 class Codecs:
-    """The converters of one contract: the user's own first, cattrs for attrs classes and dataclasses, pydantic for the rest.
+    """The converters of one contract: the user's own, then cattrs for attrs classes and dataclasses, else pydantic.
 
     ``namespace`` resolves names local to the place of decoration. Call ``settle`` when all slots are made.
     """

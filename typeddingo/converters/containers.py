@@ -1,4 +1,7 @@
-"""The standard collections that are a list or a dict with manners of their own: they travel as that, and come back as themselves."""
+"""The standard collections that are a list or a dict with manners of their own. Comes from ``codecs``.
+
+They travel as that list or dict, and come back as themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from typeddingo.converter import Tree
 from typeddingo.converters.dump import BINARY
 from typeddingo.converters.misfits import expected
+from typeddingo.converters.untyped import is_dict
 
 if TYPE_CHECKING:
     from typeddingo.converters.codecs import Codecs
@@ -32,7 +36,10 @@ def is_collection(annotation: object) -> bool:
 
 
 class CollectionCodec:
-    """The value converter of one such collection. A deque keeps its ``maxlen``; a defaultdict's factory is its value type."""
+    """The value converter of one such collection.
+
+    A deque keeps its ``maxlen``; a defaultdict's factory is its value type.
+    """
 
     def __init__(self, annotation: object, codecs: Codecs) -> None:
         origin = get_origin(annotation)
@@ -71,10 +78,10 @@ class CollectionCodec:
 
     def _load_deque(self, tree: object) -> object:
         maxlen = None
-        if type(tree) is dict:
+        if is_dict(tree):
             if not _is_bounded(tree):
                 raise expected("the items of a deque")
-            fields: dict[Any, Any] = tree
+            fields = tree
             tree, maxlen = fields["items"], fields["maxlen"]
         items: Any = self._loader(tree)
         if maxlen is not None and len(items) > maxlen:

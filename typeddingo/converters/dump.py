@@ -26,7 +26,7 @@ _CONFIG = core_schema.CoreConfig(ser_json_inf_nan="strings")
 
 def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSerializer:
     """A serializer of a rewritten node, without models' prebuilt ones."""
-    schema: Any = core_schema.definitions_schema(node, list(definitions)) if definitions else node
+    schema: Any = {"type": "definitions", "schema": node, "definitions": list(definitions)} if definitions else node
     return SchemaSerializer(schema, _CONFIG, _use_prebuilt=False)
 
 
@@ -65,7 +65,7 @@ class Dump(Transform):
     def on_tuple(self, node: Node) -> Node:
         if (own := self._own(node)) is not None:
             return own
-        rewritten = {"type": "tuple", "items_schema": super().on_tuple(node)["items_schema"]}
+        rewritten: Node = {"type": "tuple", "items_schema": super().on_tuple(node)["items_schema"]}
         if "variadic_item_index" in node:
             rewritten["variadic_item_index"] = node["variadic_item_index"]
         return rewritten
@@ -90,7 +90,7 @@ class Dump(Transform):
         return _plain(_pairs, pairs)
 
     def on_typed_dict(self, node: Node) -> Node:
-        rewritten = {**node, "fields": self.field_map(node["fields"]), "computed_fields": []}
+        rewritten: Node = {**node, "fields": self.field_map(node["fields"]), "computed_fields": []}
         if node.get("extras_schema"):
             rewritten["extras_schema"] = self.node(node["extras_schema"])
         return self._own(node) or rewritten
@@ -110,7 +110,7 @@ class Dump(Transform):
             }
             for name, field in node["fields"].items()
         }
-        rewritten = {**node, "fields": fields, "computed_fields": []}
+        rewritten: Node = {**node, "fields": fields, "computed_fields": []}
         if node.get("extras_schema"):
             rewritten["extras_schema"] = self.node(node["extras_schema"])
         return rewritten
@@ -173,7 +173,7 @@ class Dump(Transform):
 
 def wire_name(name: str, field: Node) -> str:
     """The one name a field has on the wire, both ways: its validation alias where that is a plain name."""
-    alias = field.get("validation_alias")
+    alias: str | list[str | int | list[str | int]] | None = field.get("validation_alias")
     if isinstance(alias, str):
         return alias
     if isinstance(alias, list):

@@ -1,4 +1,4 @@
-"""Is a live value exactly what was annotated? The functions behind ``check``: they never look at a value longer than needed.
+"""Is a live value exactly what was annotated? The functions behind ``check``, none looking longer than it must.
 
 pydantic's strict mode accepts subclasses and hands back the base class; what a subclass adds would be lost on the wire.
 """
@@ -23,7 +23,7 @@ def exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
     """A check for an exact class (or one of several)."""
     only = types[0] if len(types) == 1 else None
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         cls = type(value)
         if cls is only or cls in types:
             return value
@@ -32,7 +32,7 @@ def exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
     return check
 
 
-def exact_int(value: Any) -> Any:
+def exact_int(value: object) -> object:
     """An int that can be written as text; no bool, no IntEnum."""
     if type(value) is int and LEAST < value < MOST:
         return value
@@ -40,7 +40,7 @@ def exact_int(value: Any) -> Any:
     raise expected(got, "int_type")
 
 
-def exact_str(value: Any) -> Any:
+def exact_str(value: object) -> object:
     """Text that UTF-8 can hold; no StrEnum."""
     if type(value) is not str:
         raise expected(f"a str, got {a_type(type(value))}", "string_type")
@@ -52,7 +52,7 @@ def exact_str(value: Any) -> Any:
     return value
 
 
-def exact_float(value: Any) -> Any:
+def exact_float(value: object) -> object:
     """A float, or an int where a float is expected, as mypy has it."""
     if type(value) is float or type(value) is int:
         return value
@@ -63,7 +63,7 @@ def uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable
     """Every item is exactly of one class: one pass over the types tells, pydantic finds the place when not."""
     allowed = {item, int} if item is float else {item}
 
-    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+    def check(value: object, handler: Callable[[Any], Any]) -> object:
         if type(value) is not cls:
             raise expected(f"a {cls.__name__}, got {a_type(type(value))}", f"{cls.__name__}_type")
         check_items(value, handler)
@@ -83,9 +83,10 @@ def uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable
     return check
 
 
-def check_json_value(value: Any, depth: int = 0) -> Any:
+def check_json_value(value: Any, depth: int = 0) -> object:
     """Plain JSON data, exactly: what comes back is equal and of the same types."""
-    cls = type(value)
+    whole: object = value
+    cls = type(whole)
     if cls is str or cls is bool or value is None or (cls is int and LEAST < value < MOST):
         return value
     if cls is float and math.isfinite(value):

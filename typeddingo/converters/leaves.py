@@ -1,7 +1,7 @@
 """How each scalar type looks on the wire, in one table. Used by ``check``, ``dump`` and ``load``; knows no library.
 
-A leaf's ``load`` takes what its ``dump`` made (text, an int, a small list) and nothing else: it is the strict end of the
-wire. Both ends agree on these forms in every format; only ``bytes`` stay bytes where the format has them.
+A leaf's ``load`` takes what its ``dump`` made (text, an int, a small list) and nothing else: it is the strict end of
+the wire. Both ends agree on these forms in every format; only ``bytes`` stay bytes where the format has them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from typeddingo.converters.untyped import is_list
 
 __all__ = ["DIGITS", "FLOAT_WORDS", "Leaf", "dump_bytes", "enum_leaf", "leaf_of_class", "path_leaf"]
 
@@ -116,13 +118,13 @@ def _load_float(value: Any) -> float:
     raise ValueError
 
 
-def _load_complex(value: Any) -> complex:
-    if type(value) is not list or len(value) != 2:
+def _load_complex(value: object) -> complex:
+    if not is_list(value) or len(value) != 2:
         raise ValueError
     return complex(_load_float(value[0]), _load_float(value[1]))
 
 
-def _load_base64(value: Any) -> bytes:
+def _load_base64(value: object) -> bytes:
     if type(value) is bytes:
         return value
     if type(value) is str:
@@ -130,7 +132,7 @@ def _load_base64(value: Any) -> bytes:
             return base64.b64decode(value, validate=True)
         except binascii.Error:
             raise ValueError from None
-    if type(value) is list and all(type(item) is int and 0 <= item < 256 for item in value):
+    if is_list(value) and all(type(item) is int and 0 <= item < 256 for item in value):
         return bytes(value)  # Go's byte arrays are arrays of numbers
     raise ValueError
 
@@ -158,8 +160,8 @@ def _load_zone(text: Any) -> zoneinfo.ZoneInfo:
         raise ValueError from None
 
 
-def _load_range(value: Any) -> range:
-    if type(value) is not list or len(value) != 3 or any(type(item) is not int for item in value):
+def _load_range(value: object) -> range:
+    if not is_list(value) or len(value) != 3 or any(type(item) is not int for item in value):
         raise ValueError
     return range(*value)
 
@@ -167,17 +169,20 @@ def _load_range(value: Any) -> range:
 _OFFSET = r"(?:Z|[+-]\d\d:\d\d(?::\d\d(?:\.\d{6})?)?)"
 _CLOCK = r"\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _DAY = r"\d{4}-\d\d-\d\d"
+_DATETIME = f"{_DAY}T{_CLOCK}{_OFFSET}?"
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_FRACTION = r"-?\d{1,4300}(?:/0*[1-9]\d{0,4299})?"
 _DECIMAL = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|-?Infinity|-?s?NaN\d*"
 
 _LEAVES: tuple[Leaf, ...] = (
     Leaf("a decimal number", (decimal.Decimal,), "str", str, _text(_DECIMAL, _decimal_text)),
-    Leaf("a date and time", (dt.datetime,), "str", _dump_datetime, _text(f"{_DAY}T{_CLOCK}{_OFFSET}?", dt.datetime.fromisoformat)),
+    Leaf("a date and time", (dt.datetime,), "str", _dump_datetime, _text(_DATETIME, dt.datetime.fromisoformat)),
     Leaf("a date", (dt.date,), "str", dt.date.isoformat, _text(_DAY, dt.date.fromisoformat)),
     Leaf("a time of day", (dt.time,), "str", _dump_time, _text(f"{_CLOCK}{_OFFSET}?", dt.time.fromisoformat)),
     Leaf("a timedelta", (dt.timedelta,), "int", _dump_timedelta, _load_timedelta),
-    Leaf("a UUID", (uuid.UUID,), "str", str, _text(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid.UUID)),
+    Leaf("a UUID", (uuid.UUID,), "str", str, _text(_UUID, uuid.UUID)),
     Leaf("a complex number", (complex,), "array", lambda v: [_dump_float(v.real), _dump_float(v.imag)], _load_complex),
-    Leaf("a fraction", (fractions.Fraction,), "str", str, _text(r"-?\d{1,4300}(?:/0*[1-9]\d{0,4299})?", fractions.Fraction, 9_000)),
+    Leaf("a fraction", (fractions.Fraction,), "str", str, _text(_FRACTION, fractions.Fraction, 9_000)),
     Leaf("bytes", (bytes,), "bytes", bytes, _load_base64),
     Leaf("a bytearray", (bytearray,), "bytes", bytes, lambda v: bytearray(_load_base64(v))),
     Leaf("a time zone", (zoneinfo.ZoneInfo,), "str", str, _load_zone),
@@ -193,7 +198,7 @@ _LEAVES: tuple[Leaf, ...] = (
             ipaddress.IPv6Interface,
         )
     ),
-)  # fmt: skip
+)
 
 _BY_CLASS = {leaf.types[0]: leaf for leaf in _LEAVES}
 
@@ -216,7 +221,10 @@ def path_leaf(cls: type[pathlib.PurePath]) -> Leaf:
 
 
 def enum_leaf(cls: type[enum.Enum]) -> Leaf:
-    """By value where every value is plain text or an int, else by name; flags by their int. Never calls ``_missing_``."""
+    """By value where every value is plain text or an int, else by name; flags by their int.
+
+    Never calls ``_missing_``.
+    """
     expected = f"a member of {cls.__name__}"
     if issubclass(cls, enum.Flag):
 
@@ -227,7 +235,7 @@ def enum_leaf(cls: type[enum.Enum]) -> Leaf:
 
         kind, dump, load = "int", _value_of, load_flag
         return Leaf(expected, (cls,), kind, dump, load)
-    values = [member.value for member in cls]
+    values: list[object] = [member.value for member in cls]
     by_value = all(type(value) in (str, int) for value in values)
     members: dict[object, enum.Enum] = {m.value if by_value else m.name: m for m in cls}
 

@@ -1,7 +1,7 @@
 """The transform that makes a validator of wire data: from JSON text or a tree of unknown origin to values, strictly.
 
-Works on JSON bytes and on Python trees alike, so that every format and every nested converter shares it. With ``strict``
-off, what pydantic's lax mode accepts is corrected on the way (``"5"`` for an int), live values included.
+Works on JSON bytes and on Python trees alike, so that every format and every nested converter shares it. Where
+``strict`` is off, what pydantic's lax mode accepts is corrected on the way (``"5"`` for an int), live values included.
 """
 
 from __future__ import annotations
@@ -45,13 +45,10 @@ class Load(Transform):
         return {"type": "chain", "steps": [loaded, {**node, "strict": True}]}
 
     def opaque(self, converter: Any) -> Node:
-        return {
-            "type": "function-plain",
-            "function": {
-                "type": "with-info",
-                "function": lambda tree, info: converter.load(tree, binary=info.mode != "json"),
-            },
-        }
+        def load(tree: Any, info: Any) -> object:
+            return converter.load(tree, binary=info.mode != "json")
+
+        return {"type": "function-plain", "function": {"type": "with-info", "function": load}}
 
     def json_value(self) -> Node:
         return plain(check_json_value)
@@ -134,7 +131,7 @@ class Load(Transform):
         return loaded if self.strict else first_of(loaded, as_object)
 
     def on_typed_dict(self, node: Node) -> Node:
-        rewritten = {**node, "fields": self.field_map(node["fields"]), "computed_fields": [], "strict": False}
+        rewritten: Node = {**node, "fields": self.field_map(node["fields"]), "computed_fields": [], "strict": False}
         rewritten["extra_behavior"] = "ignore" if not self.strict else "forbid"
         if node.get("extras_schema"):
             rewritten |= {"extras_schema": self.node(node["extras_schema"]), "extra_behavior": "allow"}
@@ -165,7 +162,7 @@ class Load(Transform):
             }
             for name, field in node["fields"].items()
         }
-        rewritten = {**node, "fields": fields, "computed_fields": []}
+        rewritten: Node = {**node, "fields": fields, "computed_fields": []}
         if node.get("extras_schema"):
             rewritten["extras_schema"] = self.node(node["extras_schema"])
         return rewritten
@@ -281,7 +278,7 @@ def _second(pair: tuple[Any, Any]) -> Any:
 
 
 def _by_kind(bare: dict[str, str]) -> Callable[[Any], str | None]:
-    def tag(tree: Any) -> str | None:
+    def tag(tree: object) -> str | None:
         return bare.get(WIRE_KINDS.get(type(tree), ""))
 
     return tag

@@ -1,6 +1,12 @@
-"""From pydantic's validation errors to ours: where, what was expected, never the value. Comes from ``row``, goes to users."""
+"""From pydantic's validation errors to ours: where, what was expected, never the value.
+
+Comes from ``row``, goes to users.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -21,12 +27,19 @@ _WORDS = {
     "union_tag_not_found": "expected a value with the union's discriminator",
     "union_tag_invalid": "expected one of the union's discriminator values",
 }
-_PREFIXES = (("Input should be ", "expected "), ("Value error, ", "refused by its validator: "), ("Assertion failed, ", "refused by its validator: "))  # fmt: skip
+_PREFIXES = (
+    ("Input should be ", "expected "),
+    ("Value error, ", "refused by its validator: "),
+    ("Assertion failed, ", "refused by its validator: "),
+)
+
+_custom_error: Callable[[str, str, dict[str, Any]], PydanticCustomError]
+_custom_error = PydanticCustomError  # pyright: ignore[reportAssignmentType]  # it asks for literals; our kinds pass through here
 
 
 def expected(text: str, kind: str = "wrong_type") -> PydanticCustomError:
     """The error a check or load function raises: ``expected(\"a decimal number\")``."""
-    return PydanticCustomError(kind, "{text}", {"text": f"expected {text}"})
+    return _custom_error(kind, "{text}", {"text": f"expected {text}"})
 
 
 def misfits_of(error: ValidationError, first: tuple[str | int, ...] = ()) -> tuple[Misfit, ...]:
@@ -50,10 +63,13 @@ def _reworded(message: str) -> str:
 
 
 def validation_error(title: str, problems: list[tuple[tuple[str | int, ...], str, str]]) -> ValidationError:
-    """An error of several places ``(location, kind, words)``, to be raised inside a validator: pydantic prepends the way there."""
+    """An error of several places ``(location, kind, words)``, to be raised inside a validator.
+
+    pydantic then puts the way to the validator before each location.
+    """
     details: list[InitErrorDetails] = [
         InitErrorDetails(
-            type=PydanticCustomError(kind, "{text}", {"text": words}),
+            type=_custom_error(kind, "{text}", {"text": words}),
             loc=location,
             input=None,
         )

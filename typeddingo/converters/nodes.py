@@ -6,7 +6,11 @@ Comes from ``source`` (annotation -> core schema), used by the three transforms 
 from __future__ import annotations
 
 import collections
+import datetime as dt
+import decimal
 import enum
+import fractions
+import uuid
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -53,7 +57,17 @@ _SIMPLE: Mapping[str, tuple[type, frozenset[str]]] = {
     "typed-dict": (dict, frozenset({"object"})),
 }
 
-_LEAF_NODES: Mapping[str, type] = {}
+_LEAF_NODES: Mapping[str, type] = {
+    "decimal": decimal.Decimal,
+    "datetime": dt.datetime,
+    "date": dt.date,
+    "time": dt.time,
+    "timedelta": dt.timedelta,
+    "uuid": uuid.UUID,
+    "complex": complex,
+    "fraction": fractions.Fraction,
+    "bytes": bytes,
+}
 
 _CONSTRAINTS = frozenset(
     [
@@ -79,28 +93,6 @@ _CONSTRAINTS = frozenset(
         "ascii_only",
     ]
 )
-
-
-def _leaf_nodes() -> Mapping[str, type]:
-    import datetime as dt
-    import decimal
-    import fractions
-    import uuid
-
-    return {
-        "decimal": decimal.Decimal,
-        "datetime": dt.datetime,
-        "date": dt.date,
-        "time": dt.time,
-        "timedelta": dt.timedelta,
-        "uuid": uuid.UUID,
-        "complex": complex,
-        "fraction": fractions.Fraction,
-        "bytes": bytes,
-    }
-
-
-_LEAF_NODES = _leaf_nodes()
 
 
 _TRANSPARENT = ("default", "function-before", "function-after", "function-wrap", "custom-error", "json")
@@ -147,7 +139,7 @@ def instance_class(node: Node) -> type | None:
     if kind == "json-or-python":
         return instance_class(node["python_schema"])
     if kind == "union" and node["choices"]:
-        first = node["choices"][0]
+        first: Node | tuple[Node, str] = node["choices"][0]
         return instance_class(first[0] if isinstance(first, tuple) else first)
     if kind == "enum":
         cls = node["cls"]
@@ -206,7 +198,7 @@ def leaf_of(node: Node) -> Leaf | None:
 
 def _literal_leaf(node: Node) -> Leaf | None:
     """A literal with members JSON has no word for (enum members, bytes); None for plain text, ints, bools and None."""
-    expected = node["expected"]
+    expected: list[object] = node["expected"]
     if all(type(value) in (str, int, bool, type(None)) for value in expected):
         return None
     forms: dict[tuple[type, object], object] = {}
@@ -239,7 +231,8 @@ def _literal_leaf(node: Node) -> Leaf | None:
 
 def literal_types(node: Node) -> frozenset[type]:
     """The Python types of a literal's members."""
-    return frozenset(type(value) for value in node["expected"])
+    members: list[object] = node["expected"]
+    return frozenset(type(value) for value in members)
 
 
 def opaque_of(node: Node) -> Any:
@@ -321,7 +314,7 @@ def kinds_of(node: Node, definitions: Definitions, seen: frozenset[str] = frozen
 
 
 def text_keys(keys: Node, definitions: Definitions) -> bool:
-    """Whether a dict with these keys travels as a JSON object: keys that are text on the wire, or ints (as Go's maps)."""
+    """Whether a dict with these keys travels as a JSON object: they are text on the wire, or ints (as Go's maps)."""
     return (
         kinds_of(keys, definitions) in (frozenset({"str"}), frozenset({"int"}))
         and resolve(keys, definitions)["type"] != "float"
@@ -335,7 +328,7 @@ def int_keys(keys: Node, definitions: Definitions) -> bool:
 
 def choices_of(node: Node) -> list[Node]:
     """The members of a union node of either sort."""
-    choices = node["choices"]
+    choices: dict[str, Node] | list[Node | tuple[Node, str]] = node["choices"]
     if isinstance(choices, dict):
         return list(choices.values())
     return [choice[0] if isinstance(choice, tuple) else choice for choice in choices]

@@ -1,6 +1,7 @@
-"""A list of annotations compiled by pydantic: validators of live values and of wire data, serializers. Comes from ``row``.
+"""A list of annotations compiled by pydantic: validators of live values and of wire data, serializers.
 
-Everything is built from one core schema and compiled when first needed; a slot that cannot be carried is refused at once.
+Comes from ``row``. Everything is built from one core schema and compiled when first needed; a slot that cannot be
+carried is refused at once.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Slots:
 
     @functools.cached_property
     def gate(self) -> Callable[[tuple[Any, ...]], bool] | None:
-        """Says quickly that values fit, where their exact types decide it (False: look closer); None where they do not."""
+        """Says quickly that values fit, where their exact types decide it (False: look closer); else None."""
         if not self.strict or self.tail or None in self.types or not all(self._settled(node) for node in self._sources):
             return None
         tests = [f"len(v) == {len(self.types)}"]

@@ -1,7 +1,8 @@
-"""From annotations to pydantic core schemas, before any decision about the wire. Comes from ``row``, goes to the transforms.
+"""From annotations to pydantic core schemas, before any decision about the wire.
 
-What pydantic must not touch (attrs classes, dataclasses, whatever the user's own converter takes) is taken out of its hands
-here: such an annotation becomes an opaque node that carries its ``ValueConverter``.
+Comes from ``row``, goes to the transforms. What pydantic must not touch (attrs classes, dataclasses, whatever the
+user's own converter takes) is taken out of its hands here: such an annotation becomes an opaque node that carries its
+``ValueConverter``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, Union, cast, get_args, get_origin
 
 import attrs
 import typing_extensions
@@ -21,6 +22,7 @@ from pydantic_core import CoreSchema
 
 from typeddingo.converter import ValueConverter
 from typeddingo.converters.nodes import OPAQUE, Definitions, Node
+from typeddingo.converters.untyped import is_list
 from typeddingo.errors import SignatureError
 
 __all__ = ["Opaque", "carried_by_class", "row_source"]
@@ -48,7 +50,7 @@ class _Recursive(Exception):
 
 
 def carried_by_class(annotation: object) -> bool:
-    """An attrs class, a standard dataclass, or a ``TypedDict`` that this Python's pydantic cannot read; also its generic aliases."""
+    """An attrs class, a dataclass, a ``TypedDict`` this Python's pydantic cannot read, or a generic alias of one."""
     cls = get_origin(annotation) or annotation
     if (
         not isinstance(cls, type)
@@ -56,12 +58,16 @@ def carried_by_class(annotation: object) -> bool:
         or hasattr(cls, "__get_pydantic_core_schema__")
     ):
         return False
-    return attrs.has(cls) or dataclasses.is_dataclass(cls) or _old_typed_dict(cls)
+    return _old_typed_dict(cls) or attrs.has(cls) or dataclasses.is_dataclass(cls)
 
 
 def _old_typed_dict(cls: type) -> bool:
     """``typing.TypedDict`` before Python 3.12 does not tell what pydantic needs to know; cattrs does without."""
     return sys.version_info < (3, 12) and typing.is_typeddict(cls) and type(cls).__module__ == "typing"
+
+
+def _is_alias(annotation: object) -> TypeGuard[typing_extensions.TypeAliasType]:
+    return isinstance(annotation, _ALIASES)
 
 
 def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()) -> Any:
@@ -72,7 +78,7 @@ def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()
         return prepare(annotation.__supertype__, choose, aliases)
     if annotation is JsonValue:
         return annotation
-    if isinstance(annotation, _ALIASES):
+    if _is_alias(annotation):
         if annotation in aliases:
             raise _Recursive
         try:
@@ -84,11 +90,11 @@ def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()
     if aliases and isinstance(annotation, (str, typing.ForwardRef)):
         raise _Recursive
     origin, args = get_origin(annotation), get_args(annotation)
-    if origin is None or not args or origin is typing.Literal or isinstance(origin, _ALIASES):
+    if origin is None or not args or origin is typing.Literal or _is_alias(origin):
         return annotation
     if origin is Annotated:
         return _reannotated(prepare(args[0], choose, aliases), args[1:])
-    prepared = tuple(arg if arg is Ellipsis or isinstance(arg, list) else prepare(arg, choose, aliases) for arg in args)
+    prepared = tuple(arg if arg is Ellipsis or is_list(arg) else prepare(arg, choose, aliases) for arg in args)
     if all(new is old for new, old in zip(prepared, args, strict=True)):
         return annotation
     if origin is Union or origin is types.UnionType:
@@ -104,7 +110,10 @@ def _reannotated(inner: Any, metadata: tuple[object, ...]) -> Any:
 
 
 def row_source(annotations: Sequence[object], choose: Choose) -> tuple[list[Node], Definitions]:
-    """One core schema for all slots of a row. Raises ``SignatureError`` (without the slot's name: the caller knows it)."""
+    """One core schema for all slots of a row.
+
+    Raises ``SignatureError``, without the slot's name: the caller knows it.
+    """
     if not annotations:
         return [], {}
     for annotation in annotations:
@@ -131,25 +140,28 @@ _DATA = frozenset(
 """Keys of a core schema whose values hold no schemas."""
 
 
-def _adopted(node: Any, choose: Choose) -> Any:
-    """The schema with the classes that pydantic met on its own way (in models' fields, in recursive aliases) taken out too,
-    and brought to one shape where pydantic's versions differ."""
-    if isinstance(node, list):
-        return [_adopted(item, choose) for item in node]
-    if isinstance(node, tuple):
-        return tuple(_adopted(item, choose) for item in node)
-    if not isinstance(node, dict):
-        return node
+def _adopted(part: Any, choose: Choose) -> Any:
+    """A part of a schema with the classes that pydantic met on its own way (in models' fields, in recursive aliases)
+    taken out too, and brought to one shape where pydantic's versions differ."""
+    if isinstance(part, list):
+        return [_adopted(item, choose) for item in cast("list[object]", part)]  # isinstance says a list, not of what
+    if isinstance(part, tuple):
+        return tuple(_adopted(item, choose) for item in cast("tuple[object, ...]", part))
+    return _adopted_node(cast("Node", part), choose) if isinstance(part, dict) else part
+
+
+def _adopted_node(node: Node, choose: Choose) -> Node:
     if (
         node.get("type") in ("is-instance", "dataclass")
         and "generic_origin" not in node
         and not getattr(node["cls"], "__parameters__", ())
+        and carried_by_class(node["cls"])
+        and (converter := choose(node["cls"])) is not None
     ):
-        if carried_by_class(node["cls"]) and (converter := choose(node["cls"])) is not None:
-            kept = {"ref": node["ref"]} if "ref" in node else {}
-            return {"type": "any", "metadata": {OPAQUE: converter}, **kept}
+        kept = {"ref": node["ref"]} if "ref" in node else {}
+        return {"type": "any", "metadata": {OPAQUE: converter}, **kept}
     if node.get("type") == "call" and issubclass(node["function"], tuple):
-        return _adopted(_as_named_tuple(node), choose)
+        return _adopted_node(_as_named_tuple(node), choose)
     return {key: value if key in _DATA else _adopted(value, choose) for key, value in node.items()}
 
 

@@ -1,4 +1,7 @@
-"""The walk over a core schema that ``check``, ``dump`` and ``load`` share: one method a node type, containers by default."""
+"""The walk over a core schema that ``check``, ``dump`` and ``load`` share.
+
+One method a node type; what becomes of containers is said here, the rest is for the subclasses.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Unions: which member a live value belongs to, and how the wire says which one it was.
 
 Members whose wire forms have different JSON types tell themselves apart and travel bare. Any others (``UUID | str``,
-``Decimal | str``, two classes with the same fields) travel as ``[label, value]``: nothing is guessed from what a text looks like.
+``Decimal | str``, two classes with the same fields) travel as ``[label, value]``: nothing is guessed from what a text
+looks like.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _flat(node: Node, definitions: Definitions) -> list[Node]:
 
 def _unique(labels: Sequence[str]) -> list[str]:
     seen: dict[str, int] = {}
-    result = []
+    result: list[str] = []
     for label in labels:
         seen[label] = seen.get(label, 0) + 1
         result.append(label if labels.count(label) == 1 else f"{label}#{seen[label]}")
@@ -100,12 +101,13 @@ def _unique(labels: Sequence[str]) -> list[str]:
 def picker(union: Union, checks: Callable[[], Sequence[Callable[[Any], object]]]) -> Callable[[Any], str | None]:
     """The tag of the member a live value belongs to, None when it belongs to none.
 
-    By its exact type where that decides; else the first member whose check accepts it. ``checks`` is asked on first need.
+    By its exact type where that decides; else the first member whose check accepts it. ``checks`` is asked on first
+    need.
     """
     by_type, tags = union.by_type, union.tags
     as_float = by_type.get(float)  # ``float | str`` takes an int, as mypy does
 
-    def pick(value: Any) -> str | None:
+    def pick(value: object) -> str | None:
         cls = type(value)
         if (tag := by_type.get(cls)) is not None:
             return tag
