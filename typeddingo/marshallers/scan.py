@@ -44,7 +44,7 @@ def nesting(data: bytes, limit: int) -> int:
     while data and depth <= limit:  # each round takes the innermost pairs away
         shorter = data.replace(b"[]", b"")
         if len(shorter) == len(data):
-            return limit + 1  # unbalanced: not JSON, and perhaps this deep
+            return min(depth + data.count(b"["), limit + 1)  # unbalanced: not JSON, but perhaps this deep
         data = shorter
         depth += 1
     return depth
