@@ -90,6 +90,8 @@ class GenericInvoker(LazyInvoker):
     def returns(self, fn: Callable[..., object], values: tuple[object, ...], /) -> tuple[object, ...]:
         """The corrected return values. Raises ``InvokeError``, ``SignatureError``."""
         contract = _contract_of(fn, strict=False)
+        if len(values) != (count := contract.returns.count):
+            raise InvokeError(f"task {contract.name!r}: expected {count} values, there are {len(values)}")
         try:
             return contract.returns.load_tree(values)
         except DecodeError as err:
