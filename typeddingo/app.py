@@ -143,7 +143,7 @@ class App(TaskDecorator):
         ``timeout``: seconds for the running tasks, by default ``Config.shutdown_timeout``; their results arrive. A task
         that has not ended then, or not started, gives its caller a ``TaskFailed`` with ``ErrorCode.SHUTDOWN``; a remote
         one that has not started stays in its queue. Idempotent; may be called from any thread, from a handler, and from
-        a task, which it does not wait for.
+        a task, which it does not wait for: a remote one can then no longer report, and will run again elsewhere.
         """
         deadline = Deadline(self._runtime.config.shutdown_timeout if timeout is None else max(0.0, timeout))
         with self._close_lock:
@@ -161,6 +161,11 @@ class App(TaskDecorator):
             _open.discard(self)
             self._runtime.events.close()
             self._closed.set()
+
+    @property
+    def closed(self) -> bool:
+        """``close`` was called: nothing new is taken in."""
+        return self._runtime.closing
 
     def __enter__(self) -> Self:
         return self

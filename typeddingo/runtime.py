@@ -22,13 +22,20 @@ from typeddingo.role import Role
 if TYPE_CHECKING:
     from typeddingo._io.loop import LoopThread
 
-__all__ = ["HandlerThread", "Runtime"]
+__all__ = ["HandlerThread", "Runtime", "with_grace"]
 
 _log = logging.getLogger("typeddingo")
 _numbers = itertools.count(1)
 
+GRACE_SECONDS = 1.0
 ASYNC_WORKERS = 100
 """Coroutines of one task at a time where nobody said how many: they cost no thread."""
+
+
+def with_grace(deadline: Deadline) -> Deadline:
+    """For what must end after the tasks: at least a second, however late it is. Cancelled coroutines clean up in it."""
+    left = deadline.left
+    return deadline if left is None or left > GRACE_SECONDS else Deadline(GRACE_SECONDS)
 
 
 class Runtime:
@@ -70,6 +77,7 @@ class Runtime:
 
     def end_threads(self, deadline: Deadline) -> None:
         """The last step of closing: the loop, then the handlers that everything before has queued."""
+        deadline = with_grace(deadline)
         if self._loop is not None:
             self._loop.stop()
             self._loop.join(deadline)

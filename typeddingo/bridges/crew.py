@@ -17,7 +17,7 @@ from typeddingo.message import TaskMessage
 from typeddingo.outbox import Flusher
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
-from typeddingo.runtime import Runtime
+from typeddingo.runtime import Runtime, with_grace
 from typeddingo.worker import MAX_BATCH, AsyncWorkers, Source, Worker
 
 __all__ = ["Crew"]
@@ -36,19 +36,6 @@ class Crew:
         self._listeners: list[Listener] = []
         self._workers: list[Worker] = []
         self._async_workers: list[AsyncWorkers] = []
-
-    def map(self, consumer: Consumer) -> None:
-        """Start the mappers of an un-named consumer. What its ``add_listener`` raises leaves nothing behind."""
-        listeners: list[Listener] = []
-        try:
-            for _ in range(self._runtime.config.mappers):
-                listeners.append(consumer.add_listener(PREFETCH))
-        except BaseException:
-            for listener in listeners:
-                listener.close()
-            raise
-        self._mapper = Mapper(self._runtime, self._registry, listeners, lambda: self._adapters.reporter)
-        self._mapper.start()
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         """Start ``count`` workers, ``share`` of them on one outbox. Returns how many could not be started."""
@@ -77,7 +64,7 @@ class Crew:
         self._runtime.threads.join(deadline)
         self._abandon()
         self._flusher.stop()
-        self._flusher.join(deadline)
+        self._flusher.join(with_grace(deadline))
 
     def _reporter(self, entry: Entry) -> Reporter | None:
         if self._adapters.reporter is None and not entry.option.ignore_report:
@@ -89,13 +76,31 @@ class Crew:
 
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
-        if self._mapper is not None:
+        if (plain := self._adapters.consumer) is not None:
+            if self._mapper is None:
+                self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
-        if (consumer := self._adapters.named_consumer) is None:
+        if (named := self._adapters.named_consumer) is None:
             raise ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
-        listener = consumer.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
+        listener = named.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
         self._listeners.append(listener)
         return listener
+
+    def _map(self, consumer: Consumer, first: Entry) -> Mapper:
+        """Start the mappers of an un-named consumer. Only now that there is a worker: an app that just calls takes
+        nothing, and nothing is refused for want of workers that are about to be allocated (the seed maps at once)."""
+        listeners: list[Listener] = []
+        try:
+            for _ in range(self._runtime.config.mappers):
+                listeners.append(consumer.add_listener(PREFETCH))
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        mapper = Mapper(self._runtime, self._registry, listeners, lambda: self._adapters.reporter)
+        mapper.lane(first.name)
+        mapper.start()
+        return mapper
 
     def _start(self, desk: Desk, source: Source, count: int) -> int:
         """Start one group; returns how many of it run."""

@@ -56,8 +56,6 @@ class RemoteBridge(Bridge):
             if tried.producer is not None:
                 for entry in self._registry:  # registered before: the seed never declared these
                     tried.producer.declare_task(entry.name)
-            if tried.consumer is not None:
-                self._crew.map(tried.consumer)
             if not any(adapter is other for other in self._adapters.held):
                 hold(adapter)
                 self._runtime.events.attach(adapter.events())
