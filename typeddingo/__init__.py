@@ -1,94 +1,201 @@
-"""The task queue for typed Python: the annotations are the contract. Everything a program needs is here by name."""
+"""The task queue for typed Python: the annotations are the contract. Everything a program needs is here by name.
+
+Names are loaded when they are first asked for, so that importing the package costs next to nothing.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typeddingo.app import App
-from typeddingo.backend import Backend, Reporter, ReportStream, Store
-from typeddingo.broker import (
-    Broker,
-    Confirmation,
-    Consumer,
-    Delivery,
-    Listener,
-    NamedBroker,
-    NamedConsumer,
-    Parcel,
-    Producer,
-    Receipt,
-)
-from typeddingo.config import Config, Limits
-from typeddingo.context import Context, current_context
-from typeddingo.converter import Converter, Tree, ValueConverter
-from typeddingo.errors import (
-    ArgumentError,
-    BrokerBlocked,
-    ConfigError,
-    ConnectionLost,
-    DecodeError,
-    ErrorCode,
-    HeaderError,
-    LimitError,
-    Misfit,
-    NoHandler,
-    PayloadTooLarge,
-    QueueFull,
-    ReportsIgnored,
-    ResultClosed,
-    ResultError,
-    ResultExpired,
-    ResultTimeout,
-    SendError,
-    SendUnknown,
-    SignatureError,
-    TaskFailed,
-    TypedDingoError,
-    Unroutable,
-    WireError,
-)
-from typeddingo.events import Event, EventCode, EventLevel, EventSource, Subscription
-from typeddingo.gather import gather
-from typeddingo.header import Header, compose_bytes, decompose_bytes
-from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
-from typeddingo.invoker import GenericInvoker, InvokeError, Invoker, LazyInvoker
-from typeddingo.marshaller import Codec, Marshaller, MarshallerID
-from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
-from typeddingo.option import Option
-from typeddingo.reports import Reports
-from typeddingo.result import Result
-from typeddingo.role import Role
-from typeddingo.task import AsyncTask, SyncTask, Task
-from typeddingo.tasks import Tasks
-
 if TYPE_CHECKING:
+    from typeddingo.app import App
+    from typeddingo.backend import Backend, Reporter, ReportStream, Store
     from typeddingo.backends.local import LocalBackend
+    from typeddingo.broker import (
+        Broker,
+        Confirmation,
+        Consumer,
+        Delivery,
+        Listener,
+        NamedBroker,
+        NamedConsumer,
+        Parcel,
+        Producer,
+        Receipt,
+    )
     from typeddingo.brokers.local import LocalBroker
+    from typeddingo.config import Config, Limits
+    from typeddingo.context import Context, current_context
+    from typeddingo.converter import Converter, Tree, ValueConverter
+    from typeddingo.errors import (
+        ArgumentError,
+        BrokerBlocked,
+        ConfigError,
+        ConnectionLost,
+        DecodeError,
+        ErrorCode,
+        HeaderError,
+        LimitError,
+        Misfit,
+        NoHandler,
+        PayloadTooLarge,
+        QueueFull,
+        ReportsIgnored,
+        ResultClosed,
+        ResultError,
+        ResultExpired,
+        ResultTimeout,
+        SendError,
+        SendUnknown,
+        SignatureError,
+        TaskFailed,
+        TypedDingoError,
+        Unroutable,
+        WireError,
+    )
+    from typeddingo.events import Event, EventCode, EventLevel, EventSource, Subscription
+    from typeddingo.gathering import gather
+    from typeddingo.header import Header, compose_bytes, decompose_bytes
+    from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
+    from typeddingo.invoker import GenericInvoker, InvokeError, Invoker, LazyInvoker
+    from typeddingo.marshaller import Codec, Marshaller, MarshallerID
     from typeddingo.marshallers.custom import CustomMarshaller
     from typeddingo.marshallers.json import JSONMarshaller
     from typeddingo.marshallers.json_safe import JSONSafeMarshaller
     from typeddingo.marshallers.msgpack import MsgpackMarshaller
+    from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
+    from typeddingo.option import Option
+    from typeddingo.reports import Reports
+    from typeddingo.result import Result
+    from typeddingo.role import Role
+    from typeddingo.task import AsyncTask, SyncTask, Task
+    from typeddingo.tasks import Tasks
 else:
-    # Loaded when first asked for: a program whose tasks run in its own process needs none of them.
-    _LATER = {
-        "LocalBackend": "typeddingo.backends.local",
-        "LocalBroker": "typeddingo.brokers.local",
-        "CustomMarshaller": "typeddingo.marshallers.custom",
-        "JSONMarshaller": "typeddingo.marshallers.json",
-        "JSONSafeMarshaller": "typeddingo.marshallers.json_safe",
-        "MsgpackMarshaller": "typeddingo.marshallers.msgpack",
+    _MODULES = {
+        "app": ("App",),
+        "backend": (
+            "Backend",
+            "Reporter",
+            "ReportStream",
+            "Store",
+        ),
+        "backends.local": ("LocalBackend",),
+        "broker": (
+            "Broker",
+            "Confirmation",
+            "Consumer",
+            "Delivery",
+            "Listener",
+            "NamedBroker",
+            "NamedConsumer",
+            "Parcel",
+            "Producer",
+            "Receipt",
+        ),
+        "brokers.local": ("LocalBroker",),
+        "config": (
+            "Config",
+            "Limits",
+        ),
+        "context": (
+            "Context",
+            "current_context",
+        ),
+        "converter": (
+            "Converter",
+            "Tree",
+            "ValueConverter",
+        ),
+        "errors": (
+            "ArgumentError",
+            "BrokerBlocked",
+            "ConfigError",
+            "ConnectionLost",
+            "DecodeError",
+            "ErrorCode",
+            "HeaderError",
+            "LimitError",
+            "Misfit",
+            "NoHandler",
+            "PayloadTooLarge",
+            "QueueFull",
+            "ReportsIgnored",
+            "ResultClosed",
+            "ResultError",
+            "ResultExpired",
+            "ResultTimeout",
+            "SendError",
+            "SendUnknown",
+            "SignatureError",
+            "TaskFailed",
+            "TypedDingoError",
+            "Unroutable",
+            "WireError",
+        ),
+        "events": (
+            "Event",
+            "EventCode",
+            "EventLevel",
+            "EventSource",
+            "Subscription",
+        ),
+        "gathering": ("gather",),
+        "header": (
+            "Header",
+            "compose_bytes",
+            "decompose_bytes",
+        ),
+        "ids": (
+            "IDMaker",
+            "IDMakerID",
+            "SeqIDMaker",
+            "UUIDMaker",
+        ),
+        "invoker": (
+            "GenericInvoker",
+            "InvokeError",
+            "Invoker",
+            "LazyInvoker",
+        ),
+        "marshaller": (
+            "Codec",
+            "Marshaller",
+            "MarshallerID",
+        ),
+        "marshallers.custom": ("CustomMarshaller",),
+        "marshallers.json": ("JSONMarshaller",),
+        "marshallers.json_safe": ("JSONSafeMarshaller",),
+        "marshallers.msgpack": ("MsgpackMarshaller",),
+        "message": (
+            "Failure",
+            "Meta",
+            "Report",
+            "Status",
+            "TaskMessage",
+        ),
+        "option": ("Option",),
+        "reports": ("Reports",),
+        "result": ("Result",),
+        "role": ("Role",),
+        "task": (
+            "AsyncTask",
+            "SyncTask",
+            "Task",
+        ),
+        "tasks": ("Tasks",),
     }
+    _HOMES = {name: f"typeddingo.{module}" for module, names in _MODULES.items() for name in names}
 
     def __getattr__(name):
         import importlib
 
-        if name not in _LATER:
+        if name not in _HOMES:
             raise AttributeError(f"module 'typeddingo' has no attribute {name!r}")
-        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
         return value
 
     def __dir__():
-        return sorted({*globals(), *_LATER})
+        return sorted({*globals(), *_HOMES})
 
 
 __all__ = [

@@ -6,9 +6,9 @@ Comes from a worker (``report``), goes to the caller's ``Result`` (``poll``).
 from __future__ import annotations
 
 import abc
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-import threading
 
 from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ResultError
@@ -17,7 +17,7 @@ from typeddingo.message import Meta
 __all__ = ["Backend", "ReportStream", "Reporter", "Sink", "Store"]
 
 Sink = Callable[[Sequence[bytes], ResultError | None], object]
-"""Takes report frames in order; the error says that no more will come. Called by the adapter's thread, must not block."""
+"""Takes report frames in order; the error says that no more will come. Runs on the adapter's thread; must not block."""
 
 
 class ReportStream:
@@ -30,7 +30,7 @@ class ReportStream:
     __slots__ = ("_ended", "_frames", "_ready", "_sink", "meta")
 
     def __init__(self, meta: Meta) -> None:
-        self.meta = meta
+        self.meta: Meta = meta
         self._ready = threading.Condition()
         self._frames: deque[bytes] = deque()
         self._sink: Sink | None = None

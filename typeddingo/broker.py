@@ -1,4 +1,4 @@
-"""The interface of everything that carries tasks: producers and consumers. An adapter sees bytes and ``Meta``, never values.
+"""The interface of everything that carries tasks. An adapter sees bytes and ``Meta``, never values.
 
 Comes from the bridge (``send``), goes to a worker (``Listener.take`` … ``Delivery.settle``).
 """

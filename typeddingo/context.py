@@ -41,10 +41,10 @@ class Context:
         emit: Callable[[Report[object]], object] = _nowhere,
         cancelled: Callable[[], bool] = _never,
     ) -> None:
-        self.name = name
-        self.id = id
-        self.option = option
-        self.attempt = attempt
+        self.name: str = name
+        self.id: str = id
+        self.option: Option = option
+        self.attempt: int = attempt
         self._emit = emit
         self._cancelled = cancelled
 

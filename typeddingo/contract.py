@@ -52,13 +52,13 @@ class Contract:
     )
 
     def __init__(self, name: str, fn: Callable[..., Any], signature: Signature, codecs: Codecs) -> None:
-        self.name = name
-        self.fn = fn
-        self.signature = signature
-        self.strict = codecs.strict
+        self.name: str = name
+        self.fn: Callable[..., Any] = fn
+        self.signature: Signature = signature
+        self.strict: bool = codecs.strict
         positional = signature.positional
         tail = signature.var_positional
-        self.arguments = Row(
+        self.arguments: Row = Row(
             [(p.name, p.annotation) for p in positional],
             task=name,
             required=sum(p.required for p in positional),
@@ -66,7 +66,7 @@ class Contract:
             codecs=codecs,
         )
         extra = signature.var_keyword
-        self.keywords = Names(
+        self.keywords: Names = Names(
             {p.name: p.annotation for p in positional},
             only={p.name: p.annotation for p in signature.keyword_only},
             task=name,
@@ -74,7 +74,7 @@ class Contract:
             codecs=codecs,
         )
         slots, self._join = _return_slots(signature.returns)
-        self.returns = Row(slots, task=name, codecs=codecs)
+        self.returns: Row = Row(slots, task=name, codecs=codecs)
         self._count = len(positional)
         self._required = sum(p.required for p in positional)
         self._by_name = tuple(p.name for p in positional if p.nameable)

@@ -108,7 +108,7 @@ class ArgumentError(TypedDingoError):
     def __init__(self, message: str, *, task: str = "", misfits: Sequence[Misfit] = ()) -> None:
         super().__init__(message)
         self.task = task
-        self.misfits = tuple(misfits)
+        self.misfits: tuple[Misfit, ...] = tuple(misfits)
 
     @property
     def parameter(self) -> str:
@@ -170,7 +170,7 @@ class DecodeError(WireError):
 
     def __init__(self, message: str, *, misfits: Sequence[Misfit] = ()) -> None:
         super().__init__(message)
-        self.misfits = tuple(misfits)
+        self.misfits: tuple[Misfit, ...] = tuple(misfits)
 
 
 class LimitError(WireError):

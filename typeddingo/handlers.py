@@ -12,7 +12,7 @@ from typeddingo._io.wakeups import Wakeup, wake
 
 __all__ = ["Handlers", "firing", "mutex"]
 
-mutex = threading.RLock()
+mutex: threading.RLock = threading.RLock()
 """Guards the state of every result: a section is a handful of bytecodes, and no user code runs inside one. Shared
 because a lock a result would be a third of a result's cost; reentrant because a signal handler or a destructor may
 end a result while its thread is inside a section."""

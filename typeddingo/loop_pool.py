@@ -40,7 +40,7 @@ class LoopPool(Pool[J]):
         self._spared: object = None
         """The slot of the coroutine that is closing the app: nobody waits for it."""
         self._woken = False
-        self.put = self._put
+        self.put: Callable[[J], None] = self._put
 
     def grow(self, count: int) -> int:
         for _ in range(count):

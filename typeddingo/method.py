@@ -76,7 +76,9 @@ class InstanceSlot:
         try:
             return _instances.token(value)
         except TypeError:
-            raise ValueError("expected an instance that can be referred to weakly: add '__weakref__' to its __slots__") from None
+            raise ValueError(
+                "expected an instance that can be referred to weakly: add '__weakref__' to its __slots__"
+            ) from None
 
     def load(self, tree: object, /, *, binary: bool) -> object:
         if (instance := _instances.find(tree)) is None:

@@ -1,4 +1,4 @@
-"""How one task is sent and reported. Comes from the decorator, ``set_option`` or ``with_options``; travels with the task."""
+"""How one task is sent and reported. Comes from the decorator or ``with_options``, travels with the task."""
 
 from __future__ import annotations
 

@@ -47,14 +47,14 @@ class Runtime:
         """What the app's threads are called by."""
         self.config = config
         self.make = make
-        self.events = EventMux()
-        self.threads = Threads(owner)
+        self.events: EventMux = EventMux()
+        self.threads: Threads = Threads(owner)
         self._loop: LoopThread | None = None
         self._loop_lock = threading.Lock()
-        self.handlers = HandlerThread(Threads(owner), self.events)
+        self.handlers: HandlerThread = HandlerThread(Threads(owner), self.events)
         self.closing = False
         """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
-        self.stop = threading.Event()
+        self.stop: threading.Event = threading.Event()
         """Set with ``closing``: ends the pauses of those who wait a little before they try again."""
 
     @property

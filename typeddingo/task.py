@@ -97,7 +97,7 @@ class Task(Generic[P, R_co]):
         self, fn: Callable[..., object], sender: Sender, *, slot: InstanceSlot | None = None, injected: bool = False
     ) -> None:
         functools.update_wrapper(cast("Callable[..., object]", self), fn, updated=())
-        self.fn = fn
+        self.fn: Callable[..., object] = fn
         """The function itself; of a method on an instance, the bound method."""
         self._sender = sender
         self._option: Option | None = None

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("context", "failure", "outcome", "registry", "runtime", "wire", "outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
-    ("handlers", "reports", "result", "gather", "method", "decorator", "task", "tasks"),
+    ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks"),
     ("app", "cli", "", "testing", "testing.*"),
 )
 """From the ground up. A module may import what lies in its own layer or below it."""

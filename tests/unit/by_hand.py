@@ -85,3 +85,13 @@ def until(condition: Callable[[], bool]) -> None:
             return
         tick.wait(0.001)
     raise AssertionError("it did not happen in time")
+
+
+def in_turn(*steps: Callable[[], object]) -> Callable[[], None]:
+    """The steps one after the other, as one callable."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.by_hand import SECONDS, ByHand, HandlerThread, until
 from typeddingo.errors import DecodeError, ReportsIgnored, ResultClosed, ResultError, TaskFailed
-from typeddingo.gather import gather
+from typeddingo.gathering import gather
 from typeddingo.message import Status
 from typeddingo.option import Option
 from typeddingo.result import Result
@@ -18,11 +18,11 @@ from typeddingo.result import Result
 def test_gather_returns_the_values_in_the_order_of_the_results() -> None:
     one, two, three = ByHand[int](), ByHand[str](), ByHand[bytes]()
     both = gather(one, two, three)
-    for result, value in ((three, b"c"), (one, 1)):
-        result._succeed(value)
-        assert not both.done
-    two.succeed("b")
-    assert both.done
+    done: list[bool] = []
+    for succeed in (lambda: three.succeed(b"c"), lambda: one.succeed(1), lambda: two.succeed("b")):
+        succeed()
+        done.append(both.done)
+    assert done == [False, False, True]
     assert both.get() == (1, "b", b"c")
 
 

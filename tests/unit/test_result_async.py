@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.by_hand import SECONDS, ByHand, until
+from tests.unit.by_hand import SECONDS, ByHand, in_turn, until
 from typeddingo._io import wakeups
 from typeddingo.errors import ResultClosed, TaskFailed
 
@@ -22,7 +22,7 @@ def soon(call: Callable[[], object]) -> threading.Thread:
 def test_await_returns_what_the_task_returned() -> None:
     async def main() -> tuple[int, int]:
         result = ByHand[int]()
-        thread = soon(lambda: (until(lambda: result.waiting == 1), result.succeed(5)))
+        thread = soon(in_turn(lambda: until(lambda: result.waiting == 1), lambda: result.succeed(5)))
         try:
             return await result, await result
         finally:
@@ -45,7 +45,7 @@ def test_await_of_what_has_ended_does_not_yield_to_the_loop() -> None:
 def test_await_raises_the_failure_or_why_there_is_no_outcome() -> None:
     async def main(end: Callable[[ByHand[int]], None]) -> None:
         result = ByHand[int]()
-        thread = soon(lambda: (until(lambda: result.waiting == 1), end(result)))
+        thread = soon(in_turn(lambda: until(lambda: result.waiting == 1), lambda: end(result)))
         try:
             await result
         finally:
@@ -82,7 +82,7 @@ def test_handlers_fire_on_the_loop_that_awaits_and_before_the_await_returns() ->
     result.on_ok(lambda _: seen.append(threading.get_ident()))
 
     async def main() -> None:
-        thread = soon(lambda: (until(lambda: result.waiting == 1), result.succeed(5)))
+        thread = soon(in_turn(lambda: until(lambda: result.waiting == 1), lambda: result.succeed(5)))
         await result
         seen.append("returned")
         thread.join()
@@ -190,7 +190,12 @@ def test_a_burst_of_ends_wakes_a_loop_once(monkeypatch: pytest.MonkeyPatch) -> N
             await asyncio.sleep(0)
         calls: list[object] = []
         real = loop.call_soon_threadsafe
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *args: (calls.append(args), real(*args))[1])
+
+        def counted(callback: Callable[..., object], *args: object) -> object:
+            calls.append(callback)
+            return real(callback, *args)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
         for number, result in enumerate(results):
             result.succeed(number)
         got = [await task for task in tasks]
@@ -198,7 +203,7 @@ def test_a_burst_of_ends_wakes_a_loop_once(monkeypatch: pytest.MonkeyPatch) -> N
         return got
 
     assert asyncio.run(main()) == list(range(50))
-    assert wakeups._due == {}
+    assert wakeups.DUE == {}
 
 
 def test_a_wakeup_left_on_a_loop_that_closed_is_forgotten() -> None:
@@ -206,4 +211,4 @@ def test_a_wakeup_left_on_a_loop_that_closed_is_forgotten() -> None:
     assert wakeups.wake(loop.create_future())
     loop.close()
     assert not wakeups.wake(loop.create_future())
-    assert wakeups._due == {}
+    assert wakeups.DUE == {}

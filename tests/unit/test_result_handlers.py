@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.by_hand import SECONDS, ByHand, HandlerThread, until
+from tests.unit.by_hand import SECONDS, ByHand, HandlerThread, in_turn, until
 from typeddingo.errors import (
     DecodeError,
     NoHandler,
@@ -18,6 +18,7 @@ from typeddingo.errors import (
     SendError,
     TaskFailed,
 )
+from typeddingo.invoker import LazyInvoker
 from typeddingo.message import Status
 from typeddingo.option import Option
 
@@ -176,7 +177,7 @@ def test_a_wait_returns_after_the_handlers_even_when_another_thread_fires_them()
         result.on_ok(slow)
         result.succeed(5)
         assert started.wait(SECONDS)
-        waiter = threading.Thread(target=lambda: (result.get(), steps.append("waiter")))
+        waiter = threading.Thread(target=in_turn(result.get, lambda: steps.append("waiter")))
         waiter.start()
         assert result.get(0) == 5, "a poll waits for nobody"
         assert steps == []
@@ -277,7 +278,7 @@ def test_what_a_handler_raises_is_logged_and_hurts_nobody(caplog: pytest.LogCapt
 def test_a_late_handler_that_raises_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     result = ByHand[int]()
     result.succeed(5)
-    result.on_ok(lambda value: [][value])
+    result.on_ok(lambda value: list[int]()[value])
     assert "IndexError" in caplog.text
 
 
@@ -300,7 +301,8 @@ def test_an_exit_in_a_handler_reaches_the_waiter_and_the_other_handlers_still_fi
 
     waiting = threading.Event()
     result.on_ok(leave).on_ok(seen.append)
-    threading.Thread(target=lambda: (until(lambda: result.waiting == 1), waiting.set(), result.succeed(5))).start()
+    steps = in_turn(lambda: until(lambda: result.waiting == 1), waiting.set, lambda: result.succeed(5))
+    threading.Thread(target=steps).start()
     with pytest.raises(KeyboardInterrupt):
         result.get(SECONDS)
     assert seen == []
@@ -355,7 +357,7 @@ def test_then_after_the_end_knows_of_the_handlers_that_fired() -> None:
 # set_invoker
 
 
-class Doubling:
+class Doubling(LazyInvoker):
     """An invoker that corrects every argument to its double."""
 
     def call(self, fn: Callable[..., object], args: tuple[object, ...], /) -> object:

@@ -18,7 +18,7 @@ Wakeup: TypeAlias = "asyncio.Future[None]"
 
 _lock = threading.RLock()
 """Reentrant: a signal handler or a destructor may wake somebody in the middle of ``wake``."""
-_due: dict[asyncio.AbstractEventLoop, list[Wakeup]] = {}
+DUE: dict[asyncio.AbstractEventLoop, list[Wakeup]] = {}
 """Only the loops that have been told to look, and until they have looked."""
 
 
@@ -34,26 +34,26 @@ def wake(wakeup: Wakeup) -> bool:
     loop = wakeup.get_loop()
     with _lock:
         if loop.is_closed():
-            _due.pop(loop, None)
+            DUE.pop(loop, None)
             return False
-        if (due := _due.get(loop)) is not None:
+        if (due := DUE.get(loop)) is not None:
             due.append(wakeup)
             return True
-        for dead in [other for other in _due if other.is_closed()]:
-            del _due[dead]
-        _due[loop] = [wakeup]
+        for dead in [other for other in DUE if other.is_closed()]:
+            del DUE[dead]
+        DUE[loop] = [wakeup]
     try:
         loop.call_soon_threadsafe(_look, loop)
     except RuntimeError:  # closed since
         with _lock:
-            _due.pop(loop, None)
+            DUE.pop(loop, None)
         return False
     return True
 
 
 def _look(loop: asyncio.AbstractEventLoop) -> None:
     with _lock:
-        due = _due.pop(loop, [])
+        due = DUE.pop(loop, [])
     for wakeup in due:
         if not wakeup.done():
             wakeup.set_result(None)

@@ -20,7 +20,7 @@ from typeddingo.role import Role
 from typeddingo.runtime import Runtime, with_grace
 from typeddingo.worker import MAX_BATCH, AsyncWorkers, Source, Worker
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "group_sizes"]
 
 
 class Crew:
@@ -45,7 +45,7 @@ class Crew:
             reporter = self._reporter(entry)
             source = self._source(entry, count)
             left = count
-            for size in _groups(count, share):
+            for size in group_sizes(count, share):
                 desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
                 left -= self._start(desk, source, size)
             return left
@@ -131,7 +131,7 @@ class Crew:
         self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
 
 
-def _groups(count: int, share: int) -> list[int]:
+def group_sizes(count: int, share: int) -> list[int]:
     """The sizes of the groups: the first takes what does not divide evenly, as in the seed (10 by 3: 1, 3, 3, 3)."""
     if share in (0, count):
         return [count]

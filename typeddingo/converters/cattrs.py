@@ -39,14 +39,14 @@ class ClassCodec:
     Built in two steps, so that classes may contain themselves.
     """
 
-    kinds = frozenset({"object"})
+    kinds: frozenset[str] = frozenset({"object"})
 
     def __init__(self, annotation: object, codecs: Codecs) -> None:
         self.cls: type = get_origin(annotation) or annotation  # type: ignore[assignment]  # carried_by_class says it is one
         self.annotation = annotation
-        self.label = self.cls.__name__
+        self.label: str = self.cls.__name__
         self._typed_dict = typing.is_typeddict(self.cls)
-        self.types = (dict,) if self._typed_dict else (self.cls,)
+        self.types: tuple[type, ...] = (dict,) if self._typed_dict else (self.cls,)
         self._codecs = codecs
         self._expected = expected(f"{self.label} itself, not a subclass of it")
 

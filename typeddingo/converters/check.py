@@ -7,7 +7,7 @@ for mypy. What the validator returns is not used: the caller's own values travel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic_core import SchemaValidator
 
@@ -33,7 +33,9 @@ def build_validator(node: Node, definitions: Sequence[Node] = (), config: Any = 
 class Check(Transform):
     """Live values. ``trusting``: inside a pydantic model, whose own validators have run when it was made."""
 
-    trusting = False
+    trusting: bool = False
+
+    same: ClassVar[Mapping[str, str]] = {"tagged-union": "union", "multi-host-url": "url"}
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if self.trusting and len(leaf.types) == 1:
@@ -187,8 +189,6 @@ class Check(Transform):
             "custom_error_message": f"expected {union.expected}",
         }
 
-    on_tagged_union = on_union
-
     def on_default(self, node: Node) -> Node:
         return self.node(node["schema"])  # a live object has all its fields
 
@@ -225,8 +225,6 @@ class Check(Transform):
 
     def on_url(self, node: Node) -> Node:
         return {**node, "strict": True}
-
-    on_multi_host_url = on_url
 
 
 def member_checks(members: Sequence[Node], transform: Check) -> Callable[[], Sequence[Callable[[Any], object]]]:

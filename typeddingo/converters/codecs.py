@@ -29,7 +29,7 @@ class Codecs:
         self, *, strict: bool = True, converter: Converter | None = None, namespace: Mapping[str, object] | None = None
     ) -> None:
         self.strict = strict
-        self.namespace = dict(namespace or {})
+        self.namespace: dict[str, object] = dict(namespace or {})
         self._converter = converter
         self._chosen: dict[object, ValueConverter] = {}
         self._pending: list[ClassCodec | CollectionCodec] = []

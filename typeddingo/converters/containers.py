@@ -46,9 +46,9 @@ class CollectionCodec:
         assert origin is not None
         self.cls: type = origin
         self._args = get_args(annotation)
-        self.types = (self.cls,)
-        self.label = self.cls.__name__
-        self.kinds = frozenset({"array", "object"})
+        self.types: tuple[type, ...] = (self.cls,)
+        self.label: str = self.cls.__name__
+        self.kinds: frozenset[str] = frozenset({"array", "object"})
         self._codecs = codecs
 
     def build(self) -> None:

@@ -5,8 +5,8 @@ The mode is ``json`` for JSON text and ``binary`` for formats that have bytes an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from pydantic_core import SchemaSerializer, core_schema
 
@@ -33,7 +33,19 @@ def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSeri
 class Dump(Transform):
     """``foreign`` is set when a part is serialized by the user's own function: it may only speak JSON."""
 
-    foreign = False
+    foreign: bool = False
+
+    same: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("bool", "str", "float", "none"), "int"),
+        **dict.fromkeys(("frozenset", "deque"), "set"),
+        "tagged-union": "union",
+        **dict.fromkeys(
+            ("function-before", "function-after", "function-wrap", "default", "json", "custom-error"), "inner"
+        ),
+        **dict.fromkeys(
+            ("function-plain", "lax-or-strict", "json-or-python", "chain", "url", "multi-host-url"), "pydantic"
+        ),
+    }
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if "bytes" in leaf.kind:
@@ -49,8 +61,6 @@ class Dump(Transform):
     def on_int(self, node: Node) -> Node:
         return self._own(node) or {"type": node["type"]}
 
-    on_bool = on_str = on_float = on_none = on_int
-
     def on_literal(self, node: Node) -> Node:
         return self._own(node) or {"type": "any"}
 
@@ -59,8 +69,6 @@ class Dump(Transform):
 
     def on_set(self, node: Node) -> Node:
         return self._own(node) or _plain(list, {"type": "list", "items_schema": self.items(node)})
-
-    on_frozenset = on_deque = on_set
 
     def on_tuple(self, node: Node) -> Node:
         if (own := self._own(node)) is not None:
@@ -146,22 +154,16 @@ class Dump(Transform):
         pick = picker(union, member_checks(union.members, Check(self.definitions)))
         return {"type": "tagged-union", "choices": choices, "discriminator": pick}
 
-    on_tagged_union = on_union
-
-    def _inner(self, node: Node) -> Node:
+    def on_inner(self, node: Node) -> Node:
         return self._own(node) or self.node(node["schema"])
-
-    on_function_before = on_function_after = on_function_wrap = on_default = on_json = on_custom_error = _inner
 
     def on_nullable(self, node: Node) -> Node:
         return self._own(node) or {"type": "nullable", "schema": self.node(node["schema"])}
 
-    def _as_pydantic(self, node: Node) -> Node:
+    def on_pydantic(self, node: Node) -> Node:
         """A type only pydantic knows: its own JSON form."""
         self.foreign = True
         return dict(node)
-
-    on_function_plain = on_lax_or_strict = on_json_or_python = on_chain = on_url = on_multi_host_url = _as_pydantic
 
     def _own(self, node: Node) -> Node | None:
         """The node itself when the user gave it a serializer: that is the contract then."""

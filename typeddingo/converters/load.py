@@ -7,8 +7,8 @@ Works on JSON bytes and on Python trees alike, so that every format and every ne
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from typeddingo.converters.check import Check
 from typeddingo.converters.dump import wire_name
@@ -25,6 +25,13 @@ __all__ = ["Load"]
 
 class Load(Transform):
     """Wire forms, as ``Dump`` makes them."""
+
+    same: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("bool", "str", "none"), "int"),
+        **dict.fromkeys(("set", "frozenset"), "list"),
+        **dict.fromkeys(("function-before", "function-after", "function-wrap"), "keep"),
+        **dict.fromkeys(("chain", "url", "multi-host-url"), "function-plain"),
+    }
 
     def __init__(self, definitions: Definitions, strict: bool = True) -> None:
         super().__init__(definitions)
@@ -55,8 +62,6 @@ class Load(Transform):
 
     def on_int(self, node: Node) -> Node:
         return self._scalar(node)
-
-    on_bool = on_str = on_none = on_int
 
     def on_float(self, node: Node) -> Node:
         finite = {**self._scalar(node), "allow_inf_nan": False}
@@ -95,8 +100,6 @@ class Load(Transform):
         if items["type"] == "float" and self.strict:  # half the time for the many lists of finite floats
             return first_of({**loaded, "items_schema": {**self._scalar(items), "allow_inf_nan": False}}, loaded)
         return loaded
-
-    on_set = on_frozenset = on_list
 
     def on_deque(self, node: Node) -> Node:
         loaded = {"type": "list", "items_schema": self.items(node), "strict": False}
@@ -215,10 +218,8 @@ class Load(Transform):
 
     # functions stay where the user put them
 
-    def _keep(self, node: Node) -> Node:
+    def on_keep(self, node: Node) -> Node:
         return {**node, "schema": self.node(node["schema"])}
-
-    on_function_before = on_function_after = on_function_wrap = _keep
 
     def on_function_plain(self, node: Node) -> Node:
         return dict(node)
@@ -228,8 +229,6 @@ class Load(Transform):
 
     def on_json_or_python(self, node: Node) -> Node:
         return dict(node["json_schema"]) if self.strict else dict(node)
-
-    on_chain = on_url = on_multi_host_url = on_function_plain
 
 
 def _loading(leaf: Leaf) -> Callable[[Any], object]:

@@ -39,7 +39,7 @@ class Slots:
         self._sources, self._definitions = self._read(annotations, choose)
         dump = Dump(self._definitions)
         self._dumps = [self._walked(dump, i, node) for i, node in enumerate(self._sources)]
-        self.foreign = dump.foreign
+        self.foreign: bool = dump.foreign
 
     def __len__(self) -> int:
         return len(self._sources)

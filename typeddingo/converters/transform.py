@@ -5,8 +5,8 @@ One method a node type; what becomes of containers is said here, the rest is for
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.nodes import (
@@ -34,8 +34,11 @@ class WalkError(SignatureError):
 class Transform:
     """Rewrites nodes; a subclass says what becomes of scalars, opaque nodes, unions and models."""
 
+    same: ClassVar[Mapping[str, str]] = {"set": "list", "frozenset": "list"}
+    """Node types that are treated as another one is."""
+
     def __init__(self, definitions: Definitions) -> None:
-        self.definitions = definitions
+        self.definitions: Definitions = definitions
 
     def all_definitions(self) -> list[Node]:
         """The rewritten definitions, for wrapping a node that refers to them."""
@@ -51,7 +54,8 @@ class Transform:
             return self.leaf(node, leaf)
         if is_abstract_container(node):
             return self.node(node["json_schema"])
-        method: Callable[[Node], Node] | None = getattr(self, "on_" + node["type"].replace("-", "_"), None)
+        kind: str = self.same.get(node["type"], node["type"])
+        method: Callable[[Node], Node] | None = getattr(self, "on_" + kind.replace("-", "_"), None)
         if method is None:
             raise WalkError(f"a {node['type']} cannot travel; carry data instead")
         result = method(node)
@@ -116,8 +120,6 @@ class Transform:
 
     def on_list(self, node: Node) -> Node:
         return {**node, "items_schema": self.items(node)}
-
-    on_set = on_frozenset = on_list
 
     def items(self, node: Node) -> Node:
         """The rewritten item type of a list or set."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typeddingo.config import Limits
 from typeddingo.contract import Contract, ReturnMisfit
 from typeddingo.errors import ArgumentError, ConfigError, PayloadTooLarge
-from typeddingo.marshallers.guard import size_of, too_deep
+from typeddingo.marshallers.guard import name_fits, size_of, too_deep
 from typeddingo.row import Unfit
 
 __all__ = ["check_names", "check_size", "need_depth", "unreturnable", "unsendable"]
@@ -13,9 +13,9 @@ __all__ = ["check_names", "check_size", "need_depth", "unreturnable", "unsendabl
 
 def check_names(name: str, id: str, limits: Limits) -> None:
     """What a receiver would refuse is not sent. Raises ``ConfigError``."""
-    if not name.isprintable() or size_of(name) > limits.name:
+    if not name_fits(name, limits.name):
         raise ConfigError(f"the name of a task must be printable and at most {limits.name} bytes; give it another name")
-    if size_of(id) > limits.id:
+    if len(id) > limits.id or not (id.isascii() or size_of(id) <= limits.id):
         raise ConfigError(f"task {name!r}: an id is at most {limits.id} bytes; make its id maker shorter ones")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import jiter
 
 from typeddingo.config import Limits
 from typeddingo.errors import DecodeError, HeaderError, LimitError
 from typeddingo.header import Header
-from typeddingo.marshallers.scan import longer_number, nesting, overflowing
+from typeddingo.marshallers.scan import longer_number, nesting
 
-__all__ = ["check_arrival", "check_json", "need_shallow", "size_of", "too_deep"]
+__all__ = ["check_arrival", "check_json", "name_fits", "need_shallow", "size_of", "too_deep"]
 
 PARSER_DIGITS = 4300
 """More digits in one whole number are refused by the JSON parsers themselves."""
@@ -17,27 +19,35 @@ PARSER_DIGITS = 4300
 
 def check_arrival(name: str, header: Header, frame: bytes, limits: Limits) -> None:
     """Who the frame is for and how large it is, before the payload is looked at. Raises a ``WireError``."""
+    id = header.id
     if len(frame) > limits.frame:
         raise LimitError(f"task {name!r}: a frame is at most {limits.frame} bytes, this one has {len(frame)}")
     if header.name != name:
         raise HeaderError(f"task {name!r}: the frame belongs to another task")
-    if len(header.id) > limits.id or (not header.id.isascii() and size_of(header.id) > limits.id):
+    if len(id) > limits.id or not (id.isascii() or size_of(id) <= limits.id):
         raise LimitError(f"task {name!r}: an id is at most {limits.id} bytes")
     if len(header.registry) > limits.registry:
         raise LimitError(f"task {name!r}: a frame has at most {limits.registry} chunks")
-    if len(name) > limits.name or not name.isprintable() or (not name.isascii() and size_of(name) > limits.name):
+    if not name_fits(name, limits.name):
         raise LimitError(f"a task's name is printable and at most {limits.name} bytes")
 
 
+@lru_cache(maxsize=4096)
+def name_fits(name: str, limit: int) -> bool:
+    """Whether a name may travel; the few names of a process are asked for with every message."""
+    return name.isprintable() and size_of(name) <= limit
+
+
 def check_json(name: str, data: bytes, limits: Limits, *, around: int = 0, whole: bool = False) -> None:
-    """What JSON parsers let through: depth, keys given twice, NaN literals, numbers beyond a float.
+    """What JSON parsers let through: depth, keys given twice, numbers of too many digits.
 
     ``around``: arrays and objects that stand around the values, which alone count. ``whole``: also that it is
-    well-formed; else that is left to whoever parses it next, and the parse here is saved where the bytes themselves
-    prove that there is nothing to find. Raises ``LimitError``, ``DecodeError``.
+    well-formed, without the literals NaN and Infinity; else that is left to the contract's loader, and the parse here
+    is saved where no object means no key. Raises ``LimitError``, ``DecodeError``.
     """
-    need_shallow(name, data, limits, around=around)
-    if whole or b"{" in data or b"N" in data or b"I" in data:
+    if len(data) > limits.depth:
+        need_shallow(name, data, limits, around=around)
+    if whole or b"{" in data:
         try:
             jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
         except ValueError as err:
@@ -45,8 +55,6 @@ def check_json(name: str, data: bytes, limits: Limits, *, around: int = 0, whole
             if text.startswith("Detected duplicate key"):  # would repeat the key, which may be user data
                 text = "an object's key is given twice"
             raise DecodeError(f"task {name!r}: refused as JSON: {text}") from None
-    if overflowing(data):
-        raise DecodeError(f"task {name!r}: refused as JSON: a number is larger than a float can be")
     if limits.digits < PARSER_DIGITS and longer_number(data, limits.digits):
         raise LimitError(f"task {name!r}: a number has at most {limits.digits} digits")
 

@@ -9,6 +9,7 @@ first bytes, and the values are loaded from where they lie; everything else is r
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from typeddingo.config import Limits
@@ -27,8 +28,12 @@ from typeddingo.row import Row, Unfit
 __all__ = ["JSONMarshaller"]
 
 _PLAIN = Option()
+_NO_KEYWORDS: dict[str, object] = {}
 _ENVELOPE = 4  # objects around a named argument: payload, option, X, K
 _TASK_HEAD = b'{"O":{"IR":false,"MP":false},"A":'
+_TASK_FRONT = re.compile(
+    rb'\{"O":(\{"IR":(?:true|false),"MP":(?:true|false))(?:,"X":\{"T":"([ !#-\[\]-~]*+)"\})?\},"A":'
+)
 _SUCCESS_HEAD = b'{"S":3,"E":null,"O":{"IR":false,"MP":false},"R":'
 
 
@@ -36,7 +41,8 @@ class JSONMarshaller(DirectInvoker):
     """Go: ``JsonMarshaller``. Thread-safe; the values it decodes are typed already, so it calls functions directly."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
+        self._unchecked = min(limits.depth, limits.digits)  # bytes that hold nothing for check_json but objects
 
     def prepare(self, contract: Contract, /) -> None:
         """Nothing to prepare: the contract is compiled (Go: ``Prepare``)."""
@@ -48,11 +54,12 @@ class JSONMarshaller(DirectInvoker):
             # Nothing is null here, not []: Go's nil slice.
             args = contract.arguments.dump_json(task.args) if task.args else b"null"
             extra = envelope.task_extra(contract, task)
-            need_depth(args, self._limits, around=1)
-            need_depth(extra, self._limits, around=1)
+            for text in (args, extra):
+                if len(text) > self._limits.depth:
+                    need_depth(text, self._limits, around=1)
         except Unfit as err:
             raise unsendable(contract, err) from None
-        if extra or task.option != _PLAIN:
+        if extra or (task.option is not _PLAIN and task.option != _PLAIN):
             option = envelope.option_text(task.option, extra)
             frame = frame_bytes(task.id, task.name, b'{"O":', option, b',"A":', args, b"}")
         else:
@@ -64,10 +71,11 @@ class JSONMarshaller(DirectInvoker):
         """Go: ``DecodeTask``. Raises ``WireError``."""
         check_arrival(contract.name, header, frame, self._limits)
         start = header.length
-        if frame.startswith(_TASK_HEAD, start) and frame.endswith(b"]}"):
-            args = self._ours(contract, contract.arguments, frame[start + len(_TASK_HEAD) : -1])
+        at, option, reply_to = _task_front(frame, start)
+        if at and frame.endswith(b"}"):
+            args = self._ours(contract, contract.arguments, frame[at:-1])
             if args is not None:
-                return arrived_task(contract, header, args, {}, _PLAIN)
+                return arrived_task(contract, header, args, _NO_KEYWORDS, option, reply_to)
         members = self._members(contract, frame[start:])
         option, extra = envelope.read_option(members.get("O"))
         kwargs, reply_to = envelope.read_task_extra(contract, extra)
@@ -79,16 +87,14 @@ class JSONMarshaller(DirectInvoker):
         returned = report.status is Status.SUCCESS
         try:
             values = contract.returns.dump_json(report.values) if returned else b"null"
-            need_depth(values, self._limits, around=1)
+            if len(values) > self._limits.depth:
+                need_depth(values, self._limits, around=1)
         except Unfit as err:
             raise unreturnable(contract, err) from None
-        if returned and report.option == _PLAIN:
-            frame = frame_bytes(report.id, report.name, _SUCCESS_HEAD, values, b"}")
-        else:
-            failure = envelope.failure_text(report.failure)
-            option = envelope.option_text(report.option, envelope.report_extra(report.failure))
-            head = b'{"S":%d,"E":%b,"O":%b,"R":' % (report.status, failure, option)
-            frame = frame_bytes(report.id, report.name, head, values, b"}")
+        failure = envelope.failure_text(report.failure)
+        option = envelope.option_text(report.option, envelope.report_extra(report.failure))
+        head = b'{"S":%d,"E":%b,"O":%b,"R":' % (report.status, failure, option)
+        frame = frame_bytes(report.id, report.name, head, values, b"}")
         check_size(report.name, frame, self._limits)
         return frame
 
@@ -96,7 +102,7 @@ class JSONMarshaller(DirectInvoker):
         """Go: ``DecodeReport``. Raises ``WireError``."""
         check_arrival(contract.name, header, frame, self._limits)
         start = header.length
-        if frame.startswith(_SUCCESS_HEAD, start) and frame.endswith(b"]}"):
+        if frame.startswith(_SUCCESS_HEAD, start) and frame.endswith(b"}"):
             values = self._ours(contract, contract.returns, frame[start + len(_SUCCESS_HEAD) : -1])
             if values is not None:
                 return arrived_success(contract, header, _PLAIN, values)
@@ -111,9 +117,10 @@ class JSONMarshaller(DirectInvoker):
     def _ours(self, contract: Contract, row: Row, listed: bytes) -> tuple[object, ...] | None:
         """The values between our own first and last bytes. None when that is not one array after all: then something
         else stands there too, and the careful way finds out what."""
-        check_json(contract.name, listed, self._limits, around=1)
+        if len(listed) > self._unchecked or b"{" in listed:
+            check_json(contract.name, listed, self._limits, around=1)
         try:
-            return row.load_json(listed)
+            return row.load_json(listed if listed != b"null" else b"[]")
         except DecodeError as err:
             if err.misfits and err.misfits[0].kind != "json_invalid":
                 raise
@@ -130,3 +137,14 @@ class JSONMarshaller(DirectInvoker):
             return b"[]"
         need_shallow(contract.name, text, self._limits, around=1)
         return text
+
+
+def _task_front(frame: bytes, start: int) -> tuple[int, Option, str]:
+    """Where the arguments begin, and what stands before them, when it is what ``encode_task`` writes for a call
+    without named arguments; else 0. A reply-to address of other than plain ASCII is left to the careful way."""
+    if frame.startswith(_TASK_HEAD, start):
+        return start + len(_TASK_HEAD), _PLAIN, ""
+    if (front := _TASK_FRONT.match(frame, start)) is None:
+        return 0, _PLAIN, ""
+    option, reply_to = front.groups(b"")
+    return front.end(), envelope.OPTIONS[option + b"}"], reply_to.decode()

@@ -18,7 +18,8 @@ class JSONSafeCodec:
     """Values to JSON chunks and back (Go: ``JSONSafeCodec``). Thread-safe."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
+        self._unchecked = min(limits.depth, limits.digits)  # bytes that hold nothing for check_json but objects
 
     def prepare(self, contract: Contract, /) -> None:
         """Nothing to prepare: the contract is compiled."""
@@ -29,8 +30,7 @@ class JSONSafeCodec:
 
     def decode_arguments(self, contract: Contract, chunks: list[bytes], /) -> tuple[object, ...]:
         """Raises ``WireError``."""
-        for chunk in chunks:
-            check_json(contract.name, chunk, self._limits)
+        self._check(contract, chunks)
         return contract.arguments.load_chunks(chunks)
 
     def encode_returns(self, contract: Contract, values: tuple[object, ...], /) -> list[bytes]:
@@ -39,13 +39,18 @@ class JSONSafeCodec:
 
     def decode_returns(self, contract: Contract, chunks: list[bytes], /) -> tuple[object, ...]:
         """Raises ``WireError``."""
-        for chunk in chunks:
-            check_json(contract.name, chunk, self._limits)
+        self._check(contract, chunks)
         return contract.returns.load_chunks(chunks)
+
+    def _check(self, contract: Contract, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            if len(chunk) > self._unchecked or b"{" in chunk:
+                check_json(contract.name, chunk, self._limits)
 
     def _shallow(self, chunks: list[bytes]) -> list[bytes]:
         for chunk in chunks:
-            need_depth(chunk, self._limits)
+            if len(chunk) > self._limits.depth:
+                need_depth(chunk, self._limits)
         return chunks
 
 

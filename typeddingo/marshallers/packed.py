@@ -47,14 +47,14 @@ def pack(tree: object, limits: Limits, *, around: int) -> bytes:
             raise Unfit(f"expected whole numbers of at most {limits.digits} digits")
         return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
 
-    too_deep = Unfit(f"expected lists and objects nested at most {limits.depth} deep")
     try:
         data = msgpack.packb(tree, default=big)
     except ValueError:  # its own limit of nesting
-        raise too_deep from None
+        data = b""
     limit = limits.depth + around
-    if len(data) > limit and len(data.translate(None, _NO_CONTAINER)) > limit and _deeper(tree, limit):
-        raise too_deep
+    many = len(data) > limit and len(data.translate(None, _NO_CONTAINER)) > limit
+    if not data or (many and _deeper(tree, limit)):
+        raise Unfit(f"expected lists and objects nested at most {limits.depth} deep")
     return data
 
 

@@ -34,9 +34,9 @@ AMBIGUOUS = [
 class BackendTestSuite:
     """The contract of a ``Backend``. Ids are new in each test. Effects are waited for: a server may take its time."""
 
-    patience = 10.0
+    patience: float = 10.0
     """Seconds after which an effect that has not come is missed."""
-    quiet = 0.1
+    quiet: float = 0.1
     """Seconds of silence that count as "nothing comes"."""
     large = 1_000_000
     """Bytes of the large report."""

@@ -21,9 +21,9 @@ AnyBroker: TypeAlias = Broker | NamedBroker
 class BrokerHarness:
     """To be inherited through ``BrokerTestSuite``: ``make_broker`` must be overridden, the rest may be."""
 
-    patience = 10.0
+    patience: float = 10.0
     """Seconds after which an effect that has not come is missed."""
-    quiet = 0.1
+    quiet: float = 0.1
     """Seconds of silence that count as "nothing comes"."""
     large = 1_000_000
     """Bytes of the large body."""

@@ -28,7 +28,7 @@ class Ledger:
     """One writer of the account. Thread-safe; opens and closes the file for each line, so it survives a fork."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
 
     def sent(self, id: str) -> None:
         """``call()`` has returned. On disk before this returns: the promise is checked even after a crash."""
