@@ -37,8 +37,8 @@ class Annex:
     __slots__ = ("ends", "handlers", "invoker", "registered", "reports", "sleepers", "watchers")
 
     def __init__(self) -> None:
-        self.handlers = Handlers()
-        self.registered = False
+        self.handlers: Handlers = Handlers()
+        self.registered: bool = False
         self.reports: list[Report[object]] = []
         self.ends: list[Watcher] = []
         """Told once about the end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -19,7 +20,8 @@ def test_gather_returns_the_values_in_the_order_of_the_results() -> None:
     one, two, three = ByHand[int](), ByHand[str](), ByHand[bytes]()
     both = gather(one, two, three)
     done: list[bool] = []
-    for succeed in (lambda: three.succeed(b"c"), lambda: one.succeed(1), lambda: two.succeed("b")):
+    ends: list[Callable[[], None]] = [lambda: three.succeed(b"c"), lambda: one.succeed(1), lambda: two.succeed("b")]
+    for succeed in ends:
         succeed()
         done.append(both.done)
     assert done == [False, False, True]
