@@ -98,6 +98,8 @@ def read_option(text: bytes | None) -> tuple[Option, dict[str, bytes]]:
 
 def read_task_extra(contract: Contract, extra: dict[str, bytes]) -> tuple[dict[str, object], str]:
     """Named arguments and reply-to address out of the members of X. Raises ``DecodeError``."""
+    if not extra:
+        return {}, ""
     named = extra.get("K")
     kwargs = contract.keywords.load_json(named) if named is not None else {}
     return kwargs, _text(extra.get("T", b'""'), "reply-to address")
