@@ -13,6 +13,10 @@ def greet(name: str) -> str:
     return f"hello {name}"
 
 
+def part(name: str) -> str:
+    return f"good bye {name}"
+
+
 def show(listener: str, events: Subscription) -> None:
     """Print the first event that this listener got."""
     if (event := events.get(timeout=10)) is not None:
@@ -23,7 +27,8 @@ def main() -> None:
     app = App("remote")
     app.use(LocalBroker())
     app.use(LocalBackend())
-    task = app.register("greet", greet)  # and no worker is allocated
+    task = app.register("greet", greet)  # nobody runs this one,
+    app.allocate(app.register("part", part))  # only this one
     with app, app.listen(level=EventLevel.WARNING) as all_rooms, app.listen(Role.CONSUMER) as broker_only:
         try:
             task.call("you").get(timeout=10)
