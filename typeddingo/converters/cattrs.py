@@ -18,7 +18,7 @@ from pydantic_core import ValidationError
 
 from typeddingo.converter import Tree, ValueConverter
 from typeddingo.converters.dump import BINARY
-from typeddingo.converters.fields import class_fields
+from typeddingo.converters.fields import class_fields, required_keys
 from typeddingo.converters.misfits import expected, misfits_of, validation_error
 from typeddingo.converters.source import carried_by_class
 from typeddingo.errors import SignatureError
@@ -58,6 +58,7 @@ class ClassCodec:
         except SignatureError as err:
             raise SignatureError(f"{self.label}: field {err}") from err.__cause__
         self._names = list(fields)
+        self._required = required_keys(self.cls, self._codecs.namespace) if self._typed_dict else []
 
     # live values
 
@@ -98,7 +99,7 @@ class ClassCodec:
 
     def _check_typed_dict(self, value: dict[str, object]) -> object:
         unknown = [key for key in value if key not in self._names]
-        missing = [name for name in getattr(self.cls, "__required_keys__", ()) if name not in value]
+        missing = [name for name in self._required if name not in value]
         if unknown or missing:
             raise expected(
                 f"a {self.label} with its required keys and no others" + (f"; {missing} missing" if missing else "")
@@ -153,6 +154,10 @@ class ClassCodec:
             if not self._codecs.strict and type(tree) is self.cls:
                 return tree
             raise expected(f"the fields of {self.label}")
+        if missing := [name for name in self._required if name not in tree]:
+            problems: list[tuple[tuple[str | int, ...], str, str]] = []
+            problems += [((name,), "missing", "expected a value, it is missing") for name in missing]
+            raise validation_error(self.label, problems)
         try:
             return self._structure(tree)
         except cattrs.BaseValidationError as group:

@@ -12,7 +12,7 @@ import typing_extensions
 
 from typeddingo.errors import SignatureError
 
-__all__ = ["class_fields"]
+__all__ = ["class_fields", "required_keys"]
 
 _MARKS = (typing.Required, typing.NotRequired, typing_extensions.Required, typing_extensions.NotRequired)
 
@@ -32,6 +32,16 @@ def class_fields(annotation: object, namespace: Mapping[str, object]) -> dict[st
     _resolve_in_place(cls, hints)
     arguments = _type_arguments(annotation)
     return {name: _substitute(_unmarked(hints[name]), arguments) for name in _names(cls) if name in hints}
+
+
+def required_keys(cls: Any, namespace: Mapping[str, object]) -> list[str]:
+    """The keys a TypedDict must have. Its own list misses marks that were text when the class was made."""
+    required: list[str] = []
+    for name, hint in _hints(cls, {**namespace, cls.__name__: cls}).items():
+        mark = get_origin(hint)
+        if mark in _MARKS[::2] or (mark not in _MARKS and name in cls.__required_keys__):
+            required.append(name)
+    return required
 
 
 def _names(cls: Any) -> list[str]:

@@ -1,0 +1,141 @@
+"""Every annotated type comes back as itself; what does not fit is refused before it is sent."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from tests.support.carried import CARRIED, MODEL, REFUSED, Model
+from typeddingo.contract import Contract, ReturnMisfit
+from typeddingo.errors import ArgumentError, DecodeError, SignatureError
+from typeddingo.row import Row
+
+
+def contract_of(annotation: Any, *, strict: bool = True) -> Contract:
+    def task(value: Any) -> Any:
+        return value
+
+    task.__annotations__ = {"value": annotation, "return": annotation}
+    return Contract.of(task, name="task", strict=strict)
+
+
+def by_json(row: Row, values: tuple[object, ...]) -> tuple[object, ...]:
+    return row.load_json(row.dump_json(values))
+
+
+def by_chunks(row: Row, values: tuple[object, ...]) -> tuple[object, ...]:
+    return row.load_chunks(row.dump_chunks(values))
+
+
+def by_tree(row: Row, values: tuple[object, ...]) -> tuple[object, ...]:
+    return row.load_tree(row.dump_tree(values))
+
+
+WAYS = [by_json, by_chunks, by_tree]
+
+
+def named(cases: Iterable[tuple[Any, ...]]) -> list[str]:
+    return [f"{i}-{getattr(case[0], '__name__', case[0])}" for i, case in enumerate(cases)]
+
+
+def same(left: object, right: object) -> bool:
+    """Equal, of the same type, down to the text (sets have no order to print)."""
+    if type(left) is not type(right) or left != right:
+        return False
+    return isinstance(left, (set, frozenset)) or repr(left) == repr(right)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("annotation", "value"), CARRIED, ids=named(CARRIED))
+def test_an_argument_comes_back_as_itself(
+    annotation: Any, value: object, way: Callable[[Row, tuple[object, ...]], tuple[object, ...]]
+) -> None:
+    contract = contract_of(annotation)
+    args, _ = contract.bind((value,), {})
+    [loaded] = way(contract.arguments, args)
+    assert same(loaded, value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("annotation", "value"), CARRIED, ids=named(CARRIED))
+def test_a_return_value_comes_back_as_itself(
+    annotation: Any, value: object, way: Callable[[Row, tuple[object, ...]], tuple[object, ...]]
+) -> None:
+    contract = contract_of(annotation)
+    values = way(contract.returns, contract.split_returns(value))
+    assert same(contract.join_returns(values), value)
+
+
+@pytest.mark.parametrize(("annotation", "value"), CARRIED, ids=named(CARRIED))
+def test_a_checked_value_is_the_same_object(annotation: Any, value: object) -> None:
+    [checked], _ = contract_of(annotation).bind((value,), {})
+    assert checked is value
+
+
+@pytest.mark.parametrize(("annotation", "value", "path"), REFUSED, ids=named(REFUSED))
+def test_an_argument_that_does_not_fit_is_refused_at_its_place(
+    annotation: Any, value: object, path: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        contract_of(annotation).bind((value,), {})
+    assert caught.value.path == ("value", *path)
+    assert caught.value.task == "task"
+    assert "expected" in str(caught.value) or "should" in str(caught.value)
+
+
+@pytest.mark.parametrize(("annotation", "value", "path"), REFUSED, ids=named(REFUSED))
+def test_a_return_value_that_does_not_fit_is_refused(
+    annotation: Any, value: object, path: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(ReturnMisfit, match="does not fit"):
+        contract_of(annotation).split_returns(value)
+
+
+def test_an_error_never_repeats_the_value() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        contract_of(list[int]).bind((["canary-7f3a"],), {})
+    assert "canary" not in str(caught.value)
+    with pytest.raises(DecodeError) as refused:
+        contract_of(list[int]).arguments.load_json(b'[["canary-7f3a"]]')
+    assert "canary" not in str(refused.value)
+
+
+def test_an_int_given_for_a_float_becomes_one() -> None:
+    [value], _ = contract_of(float).bind((3,), {})
+    assert same(value, 3.0)
+
+
+@pytest.mark.parametrize("annotation", [Any, object, list, dict[str, Any], Callable[[], int], type[int], Iterable[int]])
+def test_an_annotation_that_says_too_little_is_refused_at_decoration(annotation: Any) -> None:
+    with pytest.raises(SignatureError, match="'value'"):
+        contract_of(annotation)
+
+
+def test_a_plain_class_is_refused_with_what_to_make_of_it() -> None:
+    class Plain: ...
+
+    with pytest.raises(SignatureError, match="dataclass, an attrs class or a pydantic model"):
+        contract_of(Plain)
+
+
+def test_a_missing_annotation_is_refused_with_what_to_write() -> None:
+    def task(value) -> None: ...  # type: ignore[no-untyped-def]  # the subject  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]  # the subject
+
+    with pytest.raises(SignatureError, match="write 'value: int'"):
+        Contract.of(task, name="task")  # pyright: ignore[reportUnknownArgumentType]  # the subject
+
+
+def test_lax_tasks_correct_what_is_nearly_right() -> None:
+    [value], _ = contract_of(int, strict=False).bind(("5",), {})
+    assert same(value, 5)
+
+
+def test_a_model_field_that_was_set_wrongly_later_is_found() -> None:
+    model = copy.copy(MODEL)
+    object.__setattr__(model, "number", "one")
+    with pytest.raises(ArgumentError) as caught:
+        contract_of(Model).bind((model,), {})
+    assert caught.value.path == ("value", "number")
