@@ -47,7 +47,7 @@ def run(module: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -61,8 +61,8 @@ def mypy(file: Path) -> Complaints:
     found: Complaints = defaultdict(list)
     cache = ROOT / ".mypy_cache" / "refused"
     out = run("mypy", "--no-pretty", "--no-error-summary", f"--cache-dir={cache}", str(file))
-    for line in out.splitlines():
-        if match := re.fullmatch(rf"{re.escape(str(file))}:(\d+): error: (.*)  \[([\w-]+)\]", line):
+    for line in out.splitlines():  # its cache remembers the folder of an earlier run
+        if match := re.fullmatch(rf".*{re.escape(file.name)}:(\d+): error: (.*)  \[([\w-]+)\]", line):
             found[int(match[1])].append(Complaint(match[3], match[2]))
         else:
             assert ": error: " not in line, line
