@@ -10,6 +10,7 @@ from typeddingo import App, Config
 from typeddingo._io.threads import running
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
+from typeddingo.testing import eventually
 
 MakeApp = Callable[[], App]
 
@@ -42,7 +43,7 @@ def app(request: pytest.FixtureRequest) -> Iterator[App]:
     make: MakeApp = request.param
     with make() as app:
         yield app
-    assert running() == []
+    eventually(lambda: running() == [], f"no thread is left: {running()}")
 
 
 @pytest.fixture(params=[mapped, named], ids=lambda way: way.__name__)
@@ -51,4 +52,4 @@ def remote(request: pytest.FixtureRequest) -> Iterator[App]:
     make: MakeApp = request.param
     with make() as app:
         yield app
-    assert running() == []
+    eventually(lambda: running() == [], f"no thread is left: {running()}")

@@ -212,7 +212,7 @@ REFUSED: list[tuple[Any, object, tuple[str | int, ...]]] = [
     (Left, Left("x"), ("n",)), (Left | Right, Left("x"), ("n",)),  # type: ignore[arg-type]  # mypy would say so
     (Node, dataclasses.replace(NODE, point=Point("y")), ("point", "x")),  # type: ignore[arg-type]  # mypy would say so
     (set[int], {"a"}, (0,)), (dict[str, int], {"a": "b"}, ("a",)), (tuple[int, str], (1,), (1,)), (tuple[int, str], [1, "a"], ()),
-    (Literal[1, "a"], 2, ()), (Literal[1], True, ()), (Partial, {"b": []}, ()), (Partial, {"a": 1, "c": 2}, ()),
+    (Literal[1, "a"], 2, ()), (Literal[1], True, ()), (Partial, {"b": []}, ("a",)), (Partial, {"a": 1, "c": 2}, ("c",)),
     (Partial, {"a": "x"}, ("a",)), (Pair, (1, "a"), ()), (Optional[int], "x", ()), (int | str, 1.5, ()),
     (Annotated[int, Field(gt=0)], -1, ()), (Annotated[list[int], Field(max_length=1)], [1, 2], ()), (Decimal | str, 5, ()),
     (JsonValue, {"a": (1,)}, ()), (JsonValue, math.nan, ()), (collections.deque[int], [1], ()), (Parcel, MODEL, ()),

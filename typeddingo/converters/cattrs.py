@@ -98,12 +98,14 @@ class ClassCodec:
         return validation_error(self.label, problems)
 
     def _check_typed_dict(self, value: dict[str, object]) -> object:
-        unknown = [key for key in value if key not in self._names]
-        missing = [name for name in self._required if name not in value]
-        if unknown or missing:
-            raise expected(
-                f"a {self.label} with its required keys and no others" + (f"; {missing} missing" if missing else "")
-            )
+        problems: list[tuple[tuple[str | int, ...], str, str]] = []
+        problems += [
+            ((name,), "missing", "expected a value, it is missing") for name in self._required if name not in value
+        ]
+        words = "unexpected: the annotation has no such field"
+        problems += [((key,), "extra_forbidden", words) for key in value if key not in self._names]
+        if problems:
+            raise validation_error(self.label, problems)
         for name, item in value.items():
             try:
                 self._field_checks[name](item)
