@@ -161,7 +161,7 @@ class Task(Generic[P, R_co]):
         return twin
 
     def __set_name__(self, owner: type, name: str) -> None:
-        if self._slot is not None:
+        if self._slot is not None and self._slot.owner is object:
             self._slot.owner = owner
 
     def _bound(self, instance: object) -> Self:
@@ -170,7 +170,10 @@ class Task(Generic[P, R_co]):
             raise ConfigError(
                 f"task {self.name!r} is no method: reach it through its class, or put a staticmethod around it"
             )
-        return self._twin(MethodType(self.fn, instance), BoundSender(self._sender, instance))
+        method = MethodType(self.fn, instance)
+        twin = self._twin(method, BoundSender(self._sender, instance))
+        twin.__dict__["__wrapped__"] = method
+        return twin
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

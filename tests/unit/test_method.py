@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,6 +180,23 @@ def test_an_injected_context_and_an_instance_do_not_go_together() -> None:
         class Service:  # pyright: ignore[reportUnusedClass]  # it is refused
             @app.task(context=True, name="x")  # type: ignore[arg-type]  # what is refused  # pyright: ignore[reportCallIssue, reportArgumentType, reportUntypedFunctionDecorator]
             def x(self, ctx: Context) -> None: ...
+
+
+def test_a_handle_on_an_instance_has_the_signature_of_the_bound_method() -> None:
+    with World(by_reference) as world:
+        assert list(inspect.signature(world.Counter.add).parameters) == ["self", "times"]
+        assert list(inspect.signature(world.Counter(1).add).parameters) == ["times"]
+
+
+def test_a_method_lent_to_another_class_still_wants_its_own() -> None:
+    with World(by_reference) as world:
+
+        class Borrower:
+            add = world.Counter.add
+
+        assert world.Counter(2).add.call().get(SECONDS) == 2
+        with pytest.raises(ArgumentError, match=r"expected an instance of .*Counter"):
+            Borrower().add.call()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # refused
 
 
 def test_a_static_method_is_reached_through_its_class() -> None:
