@@ -13,7 +13,17 @@ from types import TracebackType
 import pytest
 
 from tests.acceptance.conftest import by_reference, mapped, named, through_codec
-from typeddingo import App, ArgumentError, ConfigError, Context, SignatureError, TaskFailed, Tasks, current_context
+from typeddingo import (
+    App,
+    ArgumentError,
+    ConfigError,
+    Context,
+    SignatureError,
+    TaskFailed,
+    Tasks,
+    current_context,
+    method,
+)
 from typeddingo.method import InstanceSlot
 
 SECONDS = 10.0
@@ -146,6 +156,18 @@ def test_an_instance_that_lives_elsewhere_cannot_be_loaded() -> None:
     ):
         with pytest.raises(ValueError, match="an instance that lives in this process; register the bound method"):
             slot.load(strange, binary=False)
+
+
+def test_instances_that_are_gone_leave_nothing_behind() -> None:
+    table = method._instances  # pyright: ignore[reportPrivateUsage]  # its size is what is tested
+    gc.collect()
+    before = (len(table._number_of), len(table._reference_of))  # pyright: ignore[reportPrivateUsage]  # the same
+    with World(through_codec) as world:
+        results = [world.Counter(1).add.call() for _ in range(100)]
+        assert [result.get(SECONDS) for result in results] == [1] * 100
+        results.clear()
+    gc.collect()
+    assert (len(table._number_of), len(table._reference_of)) == before  # pyright: ignore[reportPrivateUsage]  # the same
 
 
 def test_the_caller_learns_that_the_instance_is_gone() -> None:
