@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.leftovers import running
 from typeddingo import App, Config
-from typeddingo._io.threads import running
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
 from typeddingo.testing import eventually

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import MakeApp, by_reference, through_codec
+from tests.leftovers import running
 from tests.unit.by_hand import until
 from typeddingo import App, ConfigError, Context, ErrorCode, EventCode, EventLevel, Role, TaskFailed
-from typeddingo._io.threads import running
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
 from typeddingo.result import Result

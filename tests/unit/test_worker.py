@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.leftovers import running
 from tests.unit.by_hand import SECONDS, until
 from typeddingo import (
     App,
@@ -26,7 +27,6 @@ from typeddingo import (
     TaskFailed,
     compose_bytes,
 )
-from typeddingo._io.threads import running
 from typeddingo.backends.local import LocalBackend
 from typeddingo.bridges.crew import group_sizes
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker

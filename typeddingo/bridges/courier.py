@@ -122,8 +122,10 @@ class Courier:
             try:
                 self._poll(sent)
                 sent.confirmation = producer.send([Parcel(sent.meta, frame)])
-            except BaseException:
+            except BaseException as error:
                 self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
+                if runtime.is_closing():  # closed since we looked, and the adapters with us
+                    raise closed_error(name) from error
                 raise
             if runtime.is_closing():  # closed since we looked: whoever sees it last ends the call
                 self.close()

@@ -78,8 +78,8 @@ class LocalBridge(Bridge):
             self._sweep(pool)
         for pool in pools:
             pool.join(deadline)
-        for name, pool in self._pools.items():
-            self._abandon(name, pool)
+        for pool in pools:
+            self._abandon(pool)
 
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
@@ -135,9 +135,9 @@ class LocalBridge(Bridge):
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
-            return LoopPool(runtime.loop, self._new_slot, lambda slot: work(entry, slot), _shut)
+            return LoopPool(runtime.loop, self._new_slot, lambda slot: work(entry, slot), self._shut)
         run = through_wire if marshal else by_reference
-        return ThreadPool(entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot), _shut)
+        return ThreadPool(entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot), self._shut)
 
     def _new_slot(self) -> Slot[Local]:
         return Slot(self._describe)
@@ -149,22 +149,24 @@ class LocalBridge(Bridge):
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""
         for call in pool.close():
-            _shut(call)
+            self._shut(call)
 
-    def _abandon(self, name: str, pool: Pool[Local]) -> None:
+    def _abandon(self, pool: Pool[Local]) -> None:
         """The deadline has passed: end what still runs for its callers. The task itself cannot be stopped."""
         for call in pool.running():
-            _shut(call)
-            self._runtime.publish(
-                Role.WORKER,
-                EventLevel.WARNING,
-                EventCode.SHUTDOWN,
-                f"task {name!r} was still running when its app was closed",
-                task=name,
-                id=call[0].id,
-            )
+            outcome = call[0]
+            outcome._deliver(shutdown_report(outcome.name, outcome.id, call[3]))
+            self._tell(outcome, "was still running when its app was closed")
 
+    def _shut(self, call: Local) -> None:
+        """This call will not run. Its caller is told; where nobody wants to hear of it, the listeners are."""
+        outcome, option = call[0], call[3]
+        outcome._deliver(shutdown_report(outcome.name, outcome.id, option))
+        if option.ignore_report:
+            self._tell(outcome, "was dropped: its app was closed before it started")
 
-def _shut(call: Local) -> None:
-    outcome = call[0]
-    outcome._deliver(shutdown_report(outcome.name, outcome.id, call[3]))
+    def _tell(self, outcome: Outcome, what: str) -> None:
+        message = f"task {outcome.name!r} {what}"
+        self._runtime.publish(
+            Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=outcome.name, id=outcome.id
+        )

@@ -64,3 +64,4 @@ class Codecs:
         """Compile the classes met so far and those their fields bring in. Raises ``SignatureError``."""
         while self._pending:
             self._pending.pop().build()
+        self.namespace = {}  # it is the declaring function's locals: the app would keep all of them alive
