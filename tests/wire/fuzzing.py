@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 
-from tests.wire.hostile import CONTRACTS, HEADERS, JSON_VALUES, PACKED_VALUES, REPORTS
+from tests.wire.hostile import CONTRACTS, HEADERS, JSON_VALUES, PACKED_VALUES, REPORTS, Branch, Point
 from tests.wire.vectors import raw, records
 from typeddingo.errors import WireError
 from typeddingo.header import Header, compose_bytes, frame_bytes
@@ -15,6 +18,8 @@ from typeddingo.marshallers.custom import CustomMarshaller
 from typeddingo.marshallers.json import JSONMarshaller
 from typeddingo.marshallers.json_safe import JSONSafeCodec, JSONSafeMarshaller
 from typeddingo.marshallers.msgpack import MsgpackMarshaller
+from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.option import Option
 
 __all__ = ["MARSHALLERS", "attack", "memory_of_attack", "mutated", "seeds"]
 
@@ -39,10 +44,11 @@ def attack(frame: bytes, name: str | None = None) -> Counter[str]:
         name = header.name
     for contract in CONTRACTS.values() if name is None else [CONTRACTS[name]]:
         own = header._replace(name=contract.name)
+        named = own.to_bytes() + frame[header.length :]
         for marshaller in MARSHALLERS:
             for decode in (marshaller.decode_task, marshaller.decode_report):
                 try:
-                    decode(contract, own, frame)
+                    decode(contract, own, named)
                     outcomes["value"] += 1
                 except WireError as err:
                     outcomes[type(err).__name__] += 1
@@ -60,9 +66,10 @@ def memory_of_attack(frame: bytes, name: str | None = None) -> int:
 
 
 def seeds() -> list[bytes]:
-    """Frames to start from: Go's, and the hostile corpus wrapped as frames of every kind."""
+    """Frames to start from: good ones, Go's, and the hostile corpus wrapped as frames of every kind."""
     option = b'{"IR":false,"MP":false}'
-    found = [raw(record["bytes"]) for record in records("marshal") if len(record.get("bytes", "x" * 1000)) < 600]
+    found = [*_good_frames()]
+    found += [raw(record["bytes"]) for record in records("marshal") if len(record.get("bytes", "x" * 1000)) < 600]
     found += [frame for _, frame, _ in HEADERS]
     for bad in JSON_VALUES:
         if len(bad.value) < 1000:
@@ -71,6 +78,38 @@ def seeds() -> list[bytes]:
     found += [frame_bytes("1", bad.task, b"\x92\x00\x91", bad.value) for bad in PACKED_VALUES if len(bad.value) < 1000]
     found += [compose_bytes("1", "number", chunks) for _, chunks, _ in REPORTS]
     return found
+
+
+_GOOD: dict[str, tuple[object, ...]] = {
+    "number": (1 << 70,),
+    "ratio": (-1.5e300,),
+    "flag": (True,),
+    "text": ('a "text" with \\ and é\u2028',),
+    "blob": (bytes(range(256)),),
+    "moment": (datetime(2026, 11, 24, 10, 30, 0, 123456, tzinfo=UTC),),
+    "price": (Decimal("12.50"),),
+    "point": (Point(1, -2),),
+    "branch": (Branch(1, [Branch(2, []), Branch(3, [Branch(4, [])])]),),
+    "many": (list(range(40)),),
+    "table": ({"a": 1, "": 2},),
+    "either": ("5",),
+    "anything": ({"a": [1, 2.5, None, True, {"b": "c"}]},),
+    "nothing": (),
+}
+
+
+def _good_frames() -> Iterator[bytes]:
+    """One call and one success of every task, a call with everything and a failure, from every marshaller."""
+    everything = Option(ignore_report=True, monitor_progress=True)
+    for marshaller in MARSHALLERS:
+        for name, values in _GOOD.items():
+            contract, result = CONTRACTS[name], values[0] if values else None
+            yield marshaller.encode_task(contract, TaskMessage(name, "1", values))
+            yield marshaller.encode_report(contract, Report(name, "1", Status.SUCCESS, Option(), None, values, result))
+        pair = CONTRACTS["pair"]
+        yield marshaller.encode_task(pair, TaskMessage("pair", "1", (1,), {"other": 2, "more": 3}, everything, "here"))
+        failure = Failure(1, "no", "ValueError", "line 1")
+        yield marshaller.encode_report(pair, Report[object]("pair", "1", Status.FAIL, everything, failure))
 
 
 def mutated(frame: bytes, other: bytes, dice: random.Random) -> bytes:

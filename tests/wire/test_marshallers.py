@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.hostile import CONTRACTS
+from typeddingo.config import Limits
 from typeddingo.contract import Contract, ReturnMisfit
 from typeddingo.errors import ArgumentError, ConfigError, DecodeError, ErrorCode
 from typeddingo.header import Header, compose_bytes, frame_bytes
@@ -19,6 +20,7 @@ from typeddingo.marshallers.custom import CustomMarshaller
 from typeddingo.marshallers.json import JSONMarshaller
 from typeddingo.marshallers.json_safe import JSONSafeMarshaller
 from typeddingo.marshallers.msgpack import MsgpackMarshaller
+from typeddingo.marshallers.packed import unpack
 from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 
@@ -181,6 +183,12 @@ def test_a_return_value_that_cannot_travel_is_a_typed_failure() -> None:
 
 def _branches(depth: int) -> bytes:
     return b'{"leaf":1,"twigs":[' * depth + b"]}" * depth
+
+
+@pytest.mark.parametrize("data", [b"\x81\xc4\x01a\x01", b"\x81\x01\x01", b"\x82\xa1a\x01\xa1a\x02"])
+def test_a_map_of_messagepack_has_each_key_once_and_only_strings(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        unpack("any", data, Limits(), around=0)
 
 
 def test_a_codec_of_somebodys_own_gets_its_types_from_an_invoker() -> None:

@@ -38,8 +38,8 @@ _FLAGS = (b"false", b"true")
 _OPTION_HEADS = tuple(tuple(b'{"IR":%b,"MP":%b' % (ir, mp) for mp in _FLAGS) for ir in _FLAGS)
 OPTIONS = {_OPTION_HEADS[ir][mp] + b"}": Option(bool(ir), bool(mp)) for ir in (0, 1) for mp in (0, 1)}
 """The four option texts without extra, and what they mean. All of the wire's options are these four objects."""
-_PLAIN = {option: text for text, option in OPTIONS.items()}
-_BY_FLAGS = tuple(tuple(OPTIONS[_PLAIN[Option(ir, mp)]] for mp in (False, True)) for ir in (False, True))
+_BY_FLAGS = tuple(tuple(OPTIONS[head + b"}"] for head in heads) for heads in _OPTION_HEADS)
+_TEXT_BY_FLAGS = tuple(tuple(head + b"}" for head in heads) for heads in _OPTION_HEADS)
 _BOOLS = {b"true": True, b"false": False, b"null": False}
 _INT32 = re.compile(rb"-?[0-9]{1,10}")
 _STATUSES = {b"%d" % status: status for status in Status}
@@ -48,8 +48,9 @@ _CODES = {int(code): code for code in ErrorCode}
 
 def option_text(option: Option, extra: bytes) -> bytes:
     """The option object; ``extra`` holds the members of X and is left out when empty."""
-    head = _OPTION_HEADS[option.ignore_report][option.monitor_progress]
-    return b'%b,"X":{%b}}' % (head, extra) if extra else head + b"}"
+    if not extra:
+        return _TEXT_BY_FLAGS[option.ignore_report][option.monitor_progress]
+    return b'%b,"X":{%b}}' % (_OPTION_HEADS[option.ignore_report][option.monitor_progress], extra)
 
 
 def task_extra(contract: Contract, task: TaskMessage) -> bytes:

@@ -54,9 +54,9 @@ class JSONMarshaller(DirectInvoker):
             # Nothing is null here, not []: Go's nil slice.
             args = contract.arguments.dump_json(task.args) if task.args else b"null"
             extra = envelope.task_extra(contract, task)
-            for text in (args, extra):
-                if len(text) > self._limits.depth:
-                    need_depth(text, self._limits, around=1)
+            if extra or len(args) > self._limits.depth:
+                need_depth(args, self._limits, around=1)
+                need_depth(extra, self._limits, around=1)
         except Unfit as err:
             raise unsendable(contract, err) from None
         if extra or (task.option is not _PLAIN and task.option != _PLAIN):
@@ -91,10 +91,12 @@ class JSONMarshaller(DirectInvoker):
                 need_depth(values, self._limits, around=1)
         except Unfit as err:
             raise unreturnable(contract, err) from None
-        failure = envelope.failure_text(report.failure)
         option = envelope.option_text(report.option, envelope.report_extra(report.failure))
-        head = b'{"S":%d,"E":%b,"O":%b,"R":' % (report.status, failure, option)
-        frame = frame_bytes(report.id, report.name, head, values, b"}")
+        if returned:
+            frame = frame_bytes(report.id, report.name, b'{"S":3,"E":null,"O":', option, b',"R":', values, b"}")
+        else:
+            head = b'{"S":%d,"E":%b,"O":' % (report.status, envelope.failure_text(report.failure))
+            frame = frame_bytes(report.id, report.name, head, option, b',"R":null}')
         check_size(report.name, frame, self._limits)
         return frame
 
