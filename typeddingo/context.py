@@ -14,6 +14,9 @@ __all__ = ["Context", "Slot", "current_context", "current_slot"]
 
 J = TypeVar("J")
 
+MOST = 1e308
+"""Progress is counted below this: every reader of a frame can hold it."""
+
 
 def _never() -> bool:
     return False
@@ -56,10 +59,17 @@ class Context:
     def progress(self, done: float | None = None, total: float | None = None) -> None:
         """Send a Progress report to the caller, if it asked for them (``monitor_progress``); else does nothing.
 
-        ``done`` of ``total``, in whatever unit the task counts. Returns at once, raises nothing.
+        ``done`` of ``total``, in whatever unit the task counts; it arrives as ``Report.progress``. Returns at once.
+        Raises ``ConfigError`` for what is not a finite number.
         """
+        if done is None and total is not None:
+            raise ConfigError("progress(done, total): a total says nothing without what is done of it")
+        for number in (done, total):
+            if number is not None and not -MOST < number < MOST:
+                raise ConfigError("progress(done, total): expected finite numbers")
         if self.option.monitor_progress and not self.option.ignore_report:
-            self._emit(Report(self.name, self.id, Status.PROGRESS, self.option))
+            far = None if done is None else (done, total)
+            self._emit(Report(self.name, self.id, Status.PROGRESS, self.option, progress=far))
 
 
 class Slot(Generic[J]):

@@ -80,6 +80,8 @@ class Report(Generic[R_co]):
     failure: Failure | None = None
     values: tuple[object, ...] = ()
     _result: R_co | None = None
+    progress: tuple[float, float | None] | None = None
+    """Of a PROGRESS report: how far the task says it is, and of how much if it knows (Go: none)."""
 
     @property
     def ok(self) -> bool:

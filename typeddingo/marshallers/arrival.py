@@ -47,6 +47,7 @@ def arrived_report(
     load: Callable[[], tuple[object, ...]],
     *,
     has_values: bool,
+    progress: tuple[float, float | None] | None = None,
 ) -> Report[object]:
     """A report says one thing: what came back, why it failed, or neither. ``load`` makes the values; it is called for
     a success only. Raises ``DecodeError``."""
@@ -58,4 +59,6 @@ def arrived_report(
         raise DecodeError(f"task {contract.name!r}: only a success report holds return values, this is {status.name}")
     if failure is not None and status is not Status.FAIL:
         raise DecodeError(f"task {contract.name!r}: only a fail report holds an error, this is {status.name}")
-    return Report(header.name, header.id, status, option, failure)
+    if progress is not None and status is not Status.PROGRESS:
+        raise DecodeError(f"task {contract.name!r}: only a progress report holds progress, this is {status.name}")
+    return Report(header.name, header.id, status, option, failure, progress=progress)

@@ -69,7 +69,7 @@ class CustomMarshaller(DirectInvoker):
         except Unfit as err:
             raise unreturnable(contract, err) from None
         failure = envelope.failure_text(report.failure)
-        option = envelope.option_text(report.option, envelope.report_extra(report.failure))
+        option = envelope.option_text(report.option, envelope.report_extra(report))
         return self._frame(report.id, report.name, [*chunks, b"%d" % report.status, failure, option])
 
     def decode_report(self, contract: Contract, header: Header, frame: bytes, /) -> Report[object]:
@@ -79,7 +79,8 @@ class CustomMarshaller(DirectInvoker):
         failure = envelope.read_failure(self._checked(contract, failure_text), extra)
         status = envelope.read_status(status_text)
         load = partial(self._returns, contract, chunks)
-        return arrived_report(contract, header, status, option, failure, load, has_values=bool(chunks))
+        far = envelope.read_progress(extra)
+        return arrived_report(contract, header, status, option, failure, load, has_values=bool(chunks), progress=far)
 
     def _frame(self, id: str, name: str, chunks: list[bytes]) -> bytes:
         frame = compose_bytes(id, name, chunks)

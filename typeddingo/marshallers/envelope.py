@@ -2,7 +2,7 @@
 
     option   {"IR":false,"MP":false}            as Go writes it
              {"IR":false,"MP":false,"X":{…}}    with what this project adds; Go ignores keys that it does not know
-    X        "K" named arguments, "T" reply-to address; in a report "E" exception type, "B" traceback
+    X        "K" named arguments, "T" reply-to address; in a report "E" exception type, "B" traceback, "P" progress
     failure  {"C":1,"M":"text"}, or null
 
 What is written is built from ready-made bytes; what is read is Go's: any order, white space, unknown keys, and keys in
@@ -18,7 +18,7 @@ from functools import lru_cache
 from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError, ErrorCode
 from typeddingo.marshallers.scan import split_object
-from typeddingo.message import Failure, Status, TaskMessage
+from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 
 __all__ = [
@@ -27,7 +27,9 @@ __all__ = [
     "members_of",
     "option_text",
     "read_failure",
+    "progress_of",
     "read_option",
+    "read_progress",
     "read_status",
     "read_task_extra",
     "report_extra",
@@ -41,6 +43,7 @@ OPTIONS = {_OPTION_HEADS[ir][mp] + b"}": Option(bool(ir), bool(mp)) for ir in (0
 _BY_FLAGS = tuple(tuple(OPTIONS[head + b"}"] for head in heads) for heads in _OPTION_HEADS)
 _TEXT_BY_FLAGS = tuple(tuple(head + b"}" for head in heads) for heads in _OPTION_HEADS)
 _BOOLS = {b"true": True, b"false": False, b"null": False}
+_MOST = 1e308
 _INT32 = re.compile(rb"-?[0-9]{1,10}")
 _STATUSES = {b"%d" % status: status for status in Status}
 _CODES = {int(code): code for code in ErrorCode}
@@ -61,9 +64,11 @@ def task_extra(contract: Contract, task: TaskMessage) -> bytes:
     return named + b"," + _reply_to_text(task.reply_to) if task.reply_to else named
 
 
-def report_extra(failure: Failure | None) -> bytes:
-    """What Go's error has no room for: the exception's type and traceback."""
-    if failure is None:
+def report_extra(report: Report[object]) -> bytes:
+    """What Go's report has no room for: the exception's type and traceback, how far the task is."""
+    if report.progress is not None:
+        return b'"P":' + json.dumps(report.progress, separators=(",", ":")).encode()
+    if (failure := report.failure) is None:
         return b""
     texts = ((b'"E":', failure.exception_type), (b'"B":', failure.traceback))
     return b",".join(key + _string(text) for key, text in texts if text)
@@ -129,6 +134,28 @@ def read_failure(text: bytes | None, extra: dict[str, bytes]) -> Failure | None:
         _text(extra.get("E", b'""'), "exception's type"),
         _text(extra.get("B", b'""'), "traceback"),
     )
+
+
+def read_progress(extra: dict[str, bytes]) -> tuple[float, float | None] | None:
+    """How far the task is, out of the members of X. Raises ``DecodeError``."""
+    if (text := extra.get("P")) is None:
+        return None
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    return progress_of(found)
+
+
+def progress_of(found: object) -> tuple[float, float | None]:
+    """Two numbers, or one and nothing. Raises ``DecodeError``."""
+    match found:
+        case [int() | float() as done, int() | float() | None as total] if bool not in (type(done), type(total)):
+            if -_MOST < done < _MOST and (total is None or -_MOST < total < _MOST):
+                return done, total
+        case _:
+            pass
+    raise DecodeError("the progress must be two finite numbers, or one and null")
 
 
 def _text(text: bytes, what: str) -> str:

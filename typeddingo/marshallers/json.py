@@ -91,7 +91,7 @@ class JSONMarshaller(DirectInvoker):
                 need_depth(values, self._limits, around=1)
         except Unfit as err:
             raise unreturnable(contract, err) from None
-        option = envelope.option_text(report.option, envelope.report_extra(report.failure))
+        option = envelope.option_text(report.option, envelope.report_extra(report))
         if returned:
             frame = frame_bytes(report.id, report.name, b'{"S":3,"E":null,"O":', option, b',"R":', values, b"}")
         else:
@@ -114,7 +114,8 @@ class JSONMarshaller(DirectInvoker):
         status = envelope.read_status(members.get("S"))
         listed = self._listed(contract, members.get("R"))
         load = partial(contract.returns.load_json, listed)
-        return arrived_report(contract, header, status, option, failure, load, has_values=listed != b"[]")
+        far = envelope.read_progress(extra)
+        return arrived_report(contract, header, status, option, failure, load, has_values=listed != b"[]", progress=far)
 
     def _ours(self, contract: Contract, row: Row, listed: bytes) -> tuple[object, ...] | None:
         """The values between our own first and last bytes. None when that is not one array after all: then something

@@ -18,6 +18,7 @@ from typeddingo.header import Header, frame_bytes
 from typeddingo.invoker import DirectInvoker
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
+from typeddingo.marshallers.envelope import progress_of
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.marshallers.packed import pack, unpack
 from typeddingo.message import Failure, Report, Status, TaskMessage
@@ -80,6 +81,8 @@ class MsgpackMarshaller(DirectInvoker):
             if (failure := report.failure) is not None:
                 texts = (failure.message, failure.exception_type, failure.traceback)
                 tree.append([int(failure.code), *(text.encode("utf-8", "replace").decode() for text in texts)])
+            elif report.progress is not None:
+                tree.append(list(report.progress))
             frame = frame_bytes(report.id, report.name, pack(tree, self._limits, around=_ENVELOPE))
         except Unfit as err:
             raise unreturnable(contract, err) from None
@@ -98,9 +101,11 @@ class MsgpackMarshaller(DirectInvoker):
         )
         if status is None:
             raise DecodeError(f"task {contract.name!r}: the report's status must be 1, 2, 3 or 4")
-        failure = _failure(contract, tree[3]) if len(tree) == 4 else None
+        last = tree[3] if len(tree) == 4 else None
+        far = progress_of(last) if last is not None and status is Status.PROGRESS else None
+        failure = _failure(contract, last) if last is not None and far is None else None
         load = partial(contract.returns.load_tree, values)
-        return arrived_report(contract, header, status, flags, failure, load, has_values=bool(values))
+        return arrived_report(contract, header, status, flags, failure, load, has_values=bool(values), progress=far)
 
     def _tree(self, contract: Contract, header: Header, frame: bytes) -> list[object]:
         check_arrival(contract.name, header, frame, self._limits)
