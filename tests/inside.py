@@ -9,7 +9,7 @@ from types import FrameType
 
 
 def _frames() -> dict[int, FrameType]:
-    """Where every thread is. Without the garbage collector: Python 3.11 holds a lock here that a collection may want."""
+    """Where every thread is. No collection may run meanwhile: Python 3.11 holds a lock that one can want."""
     collecting = gc.isenabled()
     gc.disable()
     try:
