@@ -125,6 +125,11 @@ class Contract:
         False: ask ``bind``."""
         return (None if self._slow else self.arguments.gate) or _unsure
 
+    @property
+    def one_slot(self) -> bool:
+        """The return value is one slot: it travels as it is."""
+        return self._join is _as_one
+
     def quick_return(self) -> Callable[[object], bool]:
         """A function that says of a return value, quickly, that it fits as it is; False: ask ``split_returns``."""
         if self._join is _as_none:

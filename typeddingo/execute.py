@@ -19,7 +19,7 @@ from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome
 from typeddingo.registry import Entry
-from typeddingo.wire import Wire
+from typeddingo.wire import NO_PLAIN_FRAMES, Wire
 
 __all__ = [
     "Local",
@@ -84,9 +84,37 @@ def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[Local], Corou
 
 def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
     """A sync task of ``Config(marshal_locally=True)``: decoded here, its report encoded and decoded again."""
-    work = perform(entry, slot)
+    fn, contract, work = _injected(entry, slot), entry.contract, perform(entry, slot)
+    fits, split, join, one_slot = (
+        contract.quick_return(),
+        contract.split_returns,
+        contract.join_returns,
+        contract.one_slot,
+    )
+    last: Wire | None = None
+    plain = NO_PLAIN_FRAMES
 
     def run(call: Local) -> None:
+        nonlocal last, plain
+        outcome, wire, frame, option = call
+        if wire is not last:
+            last, plain = wire, wire.plain
+        if (args := plain.read_call(frame)) is None:  # progress is not monitored: a plain frame says so
+            carefully(call)
+            return
+        try:
+            value = fn(*args)
+            values = (value,) if one_slot and fits(value) else split(value)
+        except BaseException as error:  # SystemExit too: it ends the task, not the worker
+            _return(call, failed(outcome.name, outcome.id, option, failure_of(error)))
+            return
+        report = plain.write_success(outcome.id, values)
+        if report is None or (loaded := plain.read_success(report)) is None:
+            _return(call, Report(outcome.name, outcome.id, Status.SUCCESS, option, None, values, value))
+        else:
+            outcome._succeed(loaded[0] if one_slot else join(loaded))
+
+    def carefully(call: Local) -> None:
         if isinstance(task := _arrived(call), TaskMessage):
             task = work(task, call[1])
         _return(call, task)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from typeddingo.errors import HeaderError, LimitError
 
-__all__ = ["Header", "compose_bytes", "decompose_bytes", "frame_bytes"]
+__all__ = ["Header", "compose_bytes", "decompose_bytes", "frame_bytes", "frame_ends"]
 
 _FIXED = struct.Struct("<HQII")
 _FIXED_SIZE = 18
@@ -101,6 +101,11 @@ def frame_bytes(id: str, name: str, *payload: bytes) -> bytes:
     id_bytes = id.encode() if id.isascii() else _utf8(id, "id")
     prefix, name_bytes = _parts(name, len(id_bytes), 0)
     return b"".join((prefix, id_bytes, name_bytes, *payload))
+
+
+def frame_ends(name: str, id_size: int) -> tuple[bytes, bytes]:
+    """The bytes before and after the id in the header of a frame of one chunk. Raises ``HeaderError``."""
+    return _parts(name, id_size, 0)
 
 
 def compose_bytes(id: str, name: str, chunks: Sequence[bytes]) -> bytes:

@@ -121,6 +121,14 @@ class Row:
     def _checker(self, arity: int) -> Callable[[tuple[object, ...]], tuple[object, ...]]:
         return self._checkers.setdefault(arity, self._slots.checker(arity))
 
+    def quick_dump(self) -> Callable[[tuple[object, ...]], bytes]:
+        """``dump_json`` for rows with a value in every slot; raises whatever pydantic does."""
+        return self._slots.dumper(self._count).to_json
+
+    def quick_load(self) -> Callable[[bytes], tuple[object, ...]]:
+        """``load_json`` for rows with a value in every slot; raises whatever pydantic does."""
+        return self._slots.loader(self._count).validate_json
+
     # JSON, one array
 
     def dump_json(self, values: tuple[object, ...]) -> bytes:

@@ -6,7 +6,7 @@ Comes from the registry, used by both bridges (calls out, reports in) and by wor
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from typeddingo.contract import Contract
 from typeddingo.errors import ArgumentError, DecodeError, ErrorCode
@@ -16,7 +16,7 @@ from typeddingo.invoker import DirectInvoker, Invoker
 from typeddingo.marshaller import Marshaller
 from typeddingo.message import Failure, Report, Status, TaskMessage
 
-__all__ = ["Wire"]
+__all__ = ["NO_PLAIN_FRAMES", "UsualFrames", "Wire"]
 
 Correct: TypeAlias = Callable[[Callable[..., object], tuple[object, ...]], tuple[object, ...]]
 
@@ -24,7 +24,7 @@ Correct: TypeAlias = Callable[[Callable[..., object], tuple[object, ...]], tuple
 class Wire:
     """Immutable; made anew when a marshaller of the task is set."""
 
-    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker")
+    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "plain")
 
     def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
         self._contract = contract
@@ -36,6 +36,9 @@ class Wire:
         if isinstance(reports, Invoker) and type(reports).returns is not DirectInvoker.returns:
             self._correct = reports.returns
         """How decoded return values become the annotated types, where the marshaller does not see to it itself."""
+
+        self.plain: UsualFrames = _plain_frames(contract, tasks, reports)
+        """The short way for usual calls; it answers None to everything where the marshallers have none."""
 
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
@@ -68,3 +71,41 @@ class Wire:
             raise DecodeError(str(error), misfits=error.misfits) from None
         result = self._contract.join_returns(values)
         return Report(report.name, report.id, report.status, report.option, None, values, result)
+
+
+class UsualFrames(Protocol):
+    """What a marshaller may have for the frames of nearly every call: each function answers None for any other."""
+
+    @property
+    def write_call(self) -> Callable[[str, tuple[object, ...]], bytes | None]: ...
+
+    @property
+    def read_call(self) -> Callable[[bytes], tuple[object, ...] | None]: ...
+
+    @property
+    def write_success(self) -> Callable[[str, tuple[object, ...]], bytes | None]: ...
+
+    @property
+    def read_success(self) -> Callable[[bytes], tuple[object, ...] | None]: ...
+
+
+class _NoFrames:
+    def write_call(self, id: str, args: tuple[object, ...]) -> bytes | None:
+        return None
+
+    def read_call(self, frame: bytes) -> tuple[object, ...] | None:
+        return None
+
+    write_success, read_success = write_call, read_call
+
+
+NO_PLAIN_FRAMES: UsualFrames = _NoFrames()
+"""There is no short way."""
+
+
+def _plain_frames(contract: Contract, tasks: Marshaller, reports: Marshaller) -> UsualFrames:
+    from typeddingo.marshallers.json import JSONMarshaller  # the marshallers load when first used
+
+    if tasks is reports and type(tasks) is JSONMarshaller:
+        return tasks.plain_frames(contract)
+    return NO_PLAIN_FRAMES

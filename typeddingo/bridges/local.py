@@ -9,7 +9,7 @@ By reference after the contract's check, or through the task's marshaller with `
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from typeddingo._io.threads import Deadline
@@ -86,7 +86,9 @@ class LocalBridge(Bridge):
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
         fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
-        runtime, background, pack = self._runtime, self._runtime.handlers.run, self._packing(entry)
+        runtime, background = self._runtime, self._runtime.handlers.run
+        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
+        write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
             if runtime.closing:
@@ -100,7 +102,12 @@ class LocalBridge(Bridge):
             option = option or default
             outcome = make(name, new_id(name), option)
             outcome._background = background
-            put(pack(outcome, args, kwargs, option) if pack else (outcome, args, kwargs, option))
+            if wire is None or write is None:
+                put((outcome, args, kwargs, option))
+            elif option is usual and not kwargs and (frame := write(outcome.id, args)) is not None:
+                put((outcome, wire, frame, option))
+            else:
+                put((outcome, wire, wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option)), option))
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -108,20 +115,6 @@ class LocalBridge(Bridge):
             return outcome
 
         return send
-
-    def _packing(
-        self, entry: Entry
-    ) -> Callable[[Outcome, tuple[object, ...], Mapping[str, object], Option], Local] | None:
-        """What encodes a call of ``Config(marshal_locally=True)``; None when it travels by reference."""
-        if not self._runtime.config.marshal_locally:
-            return None
-        wire = self._registry.wire_of(entry)
-
-        def pack(outcome: Outcome, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option) -> Local:
-            task = TaskMessage(outcome.name, outcome.id, args, kwargs, option)
-            return outcome, wire, wire.encode_task(task), option
-
-        return pack
 
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:

@@ -21,7 +21,7 @@ __all__ = ["BINARY", "Dump", "build_serializer", "wire_name"]
 BINARY = "binary"
 """The serialization mode of formats that carry bytes as bytes."""
 
-_CONFIG = core_schema.CoreConfig(ser_json_inf_nan="strings")
+_CONFIG = core_schema.CoreConfig(ser_json_inf_nan="strings", serialize_by_alias=True)
 
 
 def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSerializer:

@@ -21,6 +21,7 @@ from typeddingo.marshallers import envelope
 from typeddingo.marshallers.arrival import arrived_report, arrived_success, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, need_depth, unreturnable, unsendable
 from typeddingo.marshallers.guard import check_arrival, check_json, need_shallow
+from typeddingo.marshallers.plain import SUCCESS_HEAD, TASK_HEAD, PlainFrames
 from typeddingo.message import Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.row import Row, Unfit
@@ -30,11 +31,9 @@ __all__ = ["JSONMarshaller"]
 _PLAIN = Option()
 _NO_KEYWORDS: dict[str, object] = {}
 _ENVELOPE = 4  # objects around a named argument: payload, option, X, K
-_TASK_HEAD = b'{"O":{"IR":false,"MP":false},"A":'
 _TASK_FRONT = re.compile(
     rb'\{"O":(\{"IR":(?:true|false),"MP":(?:true|false))(?:,"X":\{"T":"([ !#-\[\]-~]*+)"\})?\},"A":'
 )
-_SUCCESS_HEAD = b'{"S":3,"E":null,"O":{"IR":false,"MP":false},"R":'
 
 
 class JSONMarshaller(DirectInvoker):
@@ -46,6 +45,10 @@ class JSONMarshaller(DirectInvoker):
 
     def prepare(self, contract: Contract, /) -> None:
         """Nothing to prepare: the contract is compiled (Go: ``Prepare``)."""
+
+    def plain_frames(self, contract: Contract, /) -> PlainFrames:
+        """The usual frames of one task in one step each, equal to what the other methods write and read."""
+        return PlainFrames(contract, self._limits)
 
     def encode_task(self, contract: Contract, task: TaskMessage, /) -> bytes:
         """Go: ``EncodeTask``. Raises ``PayloadTooLarge``, ``ConfigError`` for a name or id over its limit."""
@@ -63,7 +66,7 @@ class JSONMarshaller(DirectInvoker):
             option = envelope.option_text(task.option, extra)
             frame = frame_bytes(task.id, task.name, b'{"O":', option, b',"A":', args, b"}")
         else:
-            frame = frame_bytes(task.id, task.name, _TASK_HEAD, args, b"}")
+            frame = frame_bytes(task.id, task.name, TASK_HEAD, args, b"}")
         check_size(task.name, frame, self._limits)
         return frame
 
@@ -104,8 +107,8 @@ class JSONMarshaller(DirectInvoker):
         """Go: ``DecodeReport``. Raises ``WireError``."""
         check_arrival(contract.name, header, frame, self._limits)
         start = header.length
-        if frame.startswith(_SUCCESS_HEAD, start) and frame.endswith(b"}"):
-            values = self._ours(contract, contract.returns, frame[start + len(_SUCCESS_HEAD) : -1])
+        if frame.startswith(SUCCESS_HEAD, start) and frame.endswith(b"}"):
+            values = self._ours(contract, contract.returns, frame[start + len(SUCCESS_HEAD) : -1])
             if values is not None:
                 return arrived_success(contract, header, _PLAIN, values)
         members = self._members(contract, frame[start:])
@@ -145,8 +148,8 @@ class JSONMarshaller(DirectInvoker):
 def _task_front(frame: bytes, start: int) -> tuple[int, Option, str]:
     """Where the arguments begin, and what stands before them, when it is what ``encode_task`` writes for a call
     without named arguments; else 0. A reply-to address of other than plain ASCII is left to the careful way."""
-    if frame.startswith(_TASK_HEAD, start):
-        return start + len(_TASK_HEAD), _PLAIN, ""
+    if frame.startswith(TASK_HEAD, start):
+        return start + len(TASK_HEAD), _PLAIN, ""
     if (front := _TASK_FRONT.match(frame, start)) is None:
         return 0, _PLAIN, ""
     option, reply_to = front.groups(b"")

@@ -1,0 +1,91 @@
+"""The short way writes and reads what the long way does, and answers None to everything else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typeddingo.contract import Contract
+from typeddingo.errors import WireError
+from typeddingo.header import Header
+from typeddingo.marshallers.json import JSONMarshaller
+from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.option import Option
+
+
+def task(number: int, text: str, names: list[str]) -> dict[str, int]:
+    return dict.fromkeys([*names, text], number)
+
+
+CONTRACT = Contract.of(task, name="a.task")
+MARSHALLER = JSONMarshaller()
+PLAIN = MARSHALLER.plain_frames(CONTRACT)
+
+arguments = st.tuples(st.integers(), st.text(), st.lists(st.text(max_size=5), max_size=3))
+ids = st.text(max_size=140)
+
+
+@given(ids, arguments)
+def test_a_written_call_is_the_marshallers_own_frame(id: str, args: tuple[int, str, list[str]]) -> None:
+    frame = PLAIN.write_call(id, args)
+    if frame is not None:
+        assert frame == MARSHALLER.encode_task(CONTRACT, TaskMessage("a.task", id, args))
+        assert PLAIN.read_call(frame) in (args, None)
+        assert MARSHALLER.decode_task(CONTRACT, Header.from_bytes(frame), frame).args == args
+
+
+@given(ids, st.dictionaries(st.text(max_size=5), st.integers(), max_size=2))
+def test_a_written_success_is_the_marshallers_own_frame(id: str, value: dict[str, int]) -> None:
+    frame = PLAIN.write_success(id, (value,))
+    if frame is not None:
+        report = Report[object]("a.task", id, Status.SUCCESS, Option(), None, (value,), value)
+        assert frame == MARSHALLER.encode_report(CONTRACT, report)
+        assert PLAIN.read_success(frame) is None, "an object may hold a key twice: the marshaller looks"
+
+
+def test_the_usual_call_takes_the_short_way() -> None:
+    args = (1, "two", ["three"])
+    frame = PLAIN.write_call("17", args)
+    assert frame is not None
+    assert PLAIN.read_call(frame) == args
+
+
+@given(st.data())
+def test_a_damaged_frame_is_read_as_the_marshaller_reads_it_or_not_at_all(data: st.DataObject) -> None:
+    frame = PLAIN.write_call("17", (1, "two", ["three"]))
+    assert frame is not None
+    at = data.draw(st.integers(0, len(frame) - 1).filter(lambda at: at < 15 or at >= 20), "where, but not in the id")
+    damaged = frame[:at] + data.draw(st.binary(max_size=3)) + frame[at + data.draw(st.integers(0, 3)) :]
+    args = PLAIN.read_call(damaged)
+    if args is not None:
+        try:
+            decoded = MARSHALLER.decode_task(CONTRACT, Header.from_bytes(damaged), damaged)
+        except WireError as error:
+            pytest.fail(f"the marshaller refuses what the short way read: {error}")
+        assert decoded.args == args
+
+
+@pytest.mark.parametrize(
+    ("id", "args"),
+    [
+        ("", (1, "a", [])),
+        ("i" * 128, (1, "a", [])),
+        ("17", (1, "a")),
+        ("17", ()),
+        ("17", (1, "a" * 100, [])),
+        ("17", (1, "\ud800", [])),
+        ("\ud800", (1, "a", [])),
+    ],
+)
+def test_what_is_not_usual_is_left_to_the_marshaller(id: str, args: tuple[object, ...]) -> None:
+    assert PLAIN.write_call(id, args) is None
+
+
+def test_a_task_without_arguments_or_returns_has_no_short_way() -> None:
+    def nothing() -> None: ...
+
+    plain = MARSHALLER.plain_frames(Contract.of(nothing, name="nothing"))
+    assert plain.write_call("1", ()) is None
+    assert plain.write_success("1", ()) is None
+    assert plain.read_call(MARSHALLER.encode_task(CONTRACT, TaskMessage("a.task", "1", (1, "", [])))) is None
