@@ -66,18 +66,18 @@ def test_a_damaged_frame_is_read_as_the_marshaller_reads_it_or_not_at_all(data: 
         assert decoded.args == args
 
 
-@pytest.mark.parametrize(
-    ("id", "args"),
-    [
-        ("", (1, "a", [])),
-        ("i" * 128, (1, "a", [])),
-        ("17", (1, "a")),
-        ("17", ()),
-        ("17", (1, "a" * 100, [])),
-        ("17", (1, "\ud800", [])),
-        ("\ud800", (1, "a", [])),
-    ],
-)
+UNUSUAL: list[tuple[str, tuple[object, ...]]] = [
+    ("", (1, "a", [])),
+    ("i" * 128, (1, "a", [])),
+    ("17", (1, "a")),
+    ("17", ()),
+    ("17", (1, "a" * 100, [])),
+    ("17", (1, "\ud800", [])),
+    ("\ud800", (1, "a", [])),
+]
+
+
+@pytest.mark.parametrize(("id", "args"), UNUSUAL)
 def test_what_is_not_usual_is_left_to_the_marshaller(id: str, args: tuple[object, ...]) -> None:
     assert PLAIN.write_call(id, args) is None
 

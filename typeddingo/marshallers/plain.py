@@ -44,7 +44,7 @@ class PlainFrames:
         self.write_call: Write = _writer(heads, tail, contract.arguments, small)
         """The frame of a call by its id and all its arguments, checked."""
         self.read_call: Read = _reader(heads, tail, contract.arguments, small)
-        """All the arguments in such a frame. The id is not looked at: who holds the frame knows it, or reads the header."""
+        """All the arguments in such a frame. The id is not looked at: who holds the frame knows it."""
         tail = name.encode() + SUCCESS_HEAD
         self.write_success: Write = _writer(heads, tail, contract.returns, small)
         """The frame of a report by its id and the return values, checked."""
