@@ -43,6 +43,7 @@ class Contract:
         "_required",
         "_slow",
         "arguments",
+        "converter",
         "fn",
         "keywords",
         "name",
@@ -56,6 +57,7 @@ class Contract:
         self.fn: Callable[..., Any] = fn
         self.signature: Signature = signature
         self.strict: bool = codecs.strict
+        self.converter: Converter | None = codecs.converter
         positional = signature.positional
         tail = signature.var_positional
         self.arguments: Row = Row(

@@ -131,7 +131,7 @@ def compile_call(invoker: Invoker, contract: Contract, fn: Callable[..., object]
 def _of_strictness(contract: Contract, *, strict: bool) -> Contract:
     if contract.strict is strict:
         return contract
-    codecs = Codecs(strict=strict)
+    codecs = Codecs(strict=strict, converter=contract.converter)
     made = Contract(contract.name, contract.fn, contract.signature, codecs)
     codecs.settle()
     return made

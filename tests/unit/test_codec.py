@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
+import uuid
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from tests.support.carried import CARRIED, MODEL, REFUSED, Model
 from typeddingo.contract import Contract, ReturnMisfit
@@ -139,3 +143,46 @@ def test_a_model_field_that_was_set_wrongly_later_is_found() -> None:
     with pytest.raises(ArgumentError) as caught:
         contract_of(Model).bind((model,), {})
     assert caught.value.path == ("value", "number")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (Decimal, '"1_0"'),
+        (Decimal, '" 1"'),
+        (Decimal, "1.5"),
+        (uuid.UUID, '"12345678123456781234567812345678"'),
+        (int, "1.0"),
+        (int, '"1"'),
+        (bool, "1"),
+        (str, "null"),
+        (float, '"1.5"'),
+        (bytes, '"YQ"'),
+        (dt.datetime, '"2020-01-01"'),
+        (dt.timedelta, "1.5"),
+        (dict[int, int], '{"01":1}'),
+        (dict[tuple[int, int], int], "[[[1,2],3],[[1,2],4]]"),
+        (uuid.UUID | str, '["bytes","a"]'),
+    ],
+)
+def test_the_wire_is_read_strictly(annotation: Any, text: str) -> None:
+    with pytest.raises(DecodeError, match="value"):
+        contract_of(annotation).arguments.load_json(f"[{text}]".encode())
+
+
+def test_json_values_may_be_as_deep_as_any_value_and_hold_no_lone_surrogate() -> None:
+    contract = contract_of(JsonValue)
+    deep: list[object] = []
+    for _ in range(63):
+        deep = [deep]
+    assert contract.bind((deep,), {})[0] == (deep,)
+    for refused in ([deep], {"\ud800": 1}, ["\ud800"]):
+        with pytest.raises(ArgumentError):
+            contract.bind((refused,), {})
+
+
+def test_a_long_list_of_wrong_items_is_refused_at_the_first() -> None:
+    data = b"[[" + b"[]," * 100_000 + b"[]]]"
+    with pytest.raises(DecodeError) as caught:
+        contract_of(list[int]).arguments.load_json(data)
+    assert [misfit.path for misfit in caught.value.misfits] == [("value", 0)]

@@ -30,7 +30,7 @@ class Codecs:
     ) -> None:
         self.strict = strict
         self.namespace: dict[str, object] = dict(namespace or {})
-        self._converter = converter
+        self.converter: Converter | None = converter
         self._chosen: dict[object, ValueConverter] = {}
         self._pending: list[ClassCodec | CollectionCodec] = []
 
@@ -41,8 +41,8 @@ class Codecs:
                 return known
         except TypeError:  # unhashable metadata: nothing we carry by class
             return None
-        if self._converter is not None and self._converter.handles(annotation):
-            return self._chosen.setdefault(annotation, self._converter.prepare(annotation))
+        if self.converter is not None and self.converter.handles(annotation):
+            return self._chosen.setdefault(annotation, self.converter.prepare(annotation))
         codec: ClassCodec | CollectionCodec
         if is_collection(annotation):
             codec = CollectionCodec(annotation, self)

@@ -87,21 +87,24 @@ def check_json_value(value: Any, depth: int = 0) -> object:
     """Plain JSON data, exactly: what comes back is equal and of the same types."""
     whole: object = value
     cls = type(whole)
-    if cls is str or cls is bool or value is None or (cls is int and LEAST < value < MOST):
+    if cls is str:
+        return exact_str(value)
+    if cls is bool or value is None or (cls is int and LEAST < value < MOST):
         return value
     if cls is float and math.isfinite(value):
         return value
-    if depth < 60:
+    if depth < 64:
         if cls is list:
             for item in value:
                 check_json_value(item, depth + 1)
             return value
         if cls is dict and all(type(key) is str for key in value):
-            for item in value.values():
+            for key, item in value.items():
+                exact_str(key)
                 check_json_value(item, depth + 1)
             return value
     raise expected(
-        "plain JSON data (None, bool, int, finite float, str, list, dict with str keys), at most 60 levels deep"
+        "plain JSON data (None, bool, int, finite float, str, list, dict with str keys), at most 64 levels deep"
     )
 
 

@@ -23,6 +23,13 @@ from typeddingo.converters.unions import WIRE_KINDS, Union, is_discriminated, pl
 __all__ = ["Load"]
 
 
+_TEXTS = {
+    "decimal": r"^-?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|Infinity|s?NaN[0-9]*)$",
+    "uuid": r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+}
+_NAMES = {"decimal": "a decimal number", "uuid": "a UUID"}
+
+
 class Load(Transform):
     """Wire forms, as ``Dump`` makes them."""
 
@@ -39,17 +46,23 @@ class Load(Transform):
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if node["type"] in ("decimal", "uuid"):  # pydantic reads these from text as we do, in a third of the time
-            return (
-                {"allow_inf_nan": True, **node, "strict": False}
-                if node["type"] == "decimal"
-                else {**node, "strict": False}
-            )
+            return self._from_text(node)
         loaded = plain(_loading(leaf))
         if not self.strict:
             return first_of(loaded, {**node, "strict": False})
         if not constraints_of(node):
             return loaded
         return {"type": "chain", "steps": [loaded, {**node, "strict": True}]}
+
+    def _from_text(self, node: Node) -> Node:
+        lax = {**node, "strict": False}
+        if node["type"] == "decimal":
+            lax = {"allow_inf_nan": True, **lax}
+        if not self.strict:
+            return lax
+        text = {"type": "str", "strict": True, "pattern": _TEXTS[node["type"]]}
+        refusal = {"custom_error_type": "wrong_type", "custom_error_message": f"expected {_NAMES[node['type']]}"}
+        return {"type": "chain", "steps": [{"type": "custom-error", "schema": text, **refusal}, lax]}
 
     def opaque(self, converter: Any) -> Node:
         def load(tree: Any, info: Any) -> object:
@@ -96,7 +109,7 @@ class Load(Transform):
 
     def on_list(self, node: Node) -> Node:
         items = node.get("items_schema", {"type": "any"})
-        loaded = {**node, "items_schema": self.items(node), "strict": False}
+        loaded = {**node, "items_schema": self.items(node), "strict": False, "fail_fast": True}
         if items["type"] == "float" and self.strict:  # half the time for the many lists of finite floats
             return first_of({**loaded, "items_schema": {**self._scalar(items), "allow_inf_nan": False}}, loaded)
         return loaded
@@ -106,7 +119,7 @@ class Load(Transform):
         return after(collections.deque, loaded)
 
     def on_tuple(self, node: Node) -> Node:
-        return {**super().on_tuple(node), "strict": False}
+        return {**super().on_tuple(node), "strict": False, "fail_fast": True}
 
     def on_named_tuple(self, node: Node) -> Node:
         cls = node["cls"]
