@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import typing_extensions
+
 from typeddingo.errors import SignatureError
 
 __all__ = ["Parameter", "Signature", "read_signature"]
@@ -112,6 +114,11 @@ def _parameter(parameter: inspect.Parameter, hints: Mapping[str, object], task: 
         raise SignatureError(
             f"task {task!r}: parameter {parameter.name!r} has no annotation: write '{parameter.name}: int' "
             "(or whatever it is); the annotations are the contract"
+        )
+    if typing.get_origin(hints[parameter.name]) in (typing.Unpack, typing_extensions.Unpack):
+        raise SignatureError(
+            f"task {task!r}: parameter {parameter.name!r} is an Unpack[…], which is not carried: "
+            "declare its members as parameters of their own ('*, a: int, b: str')"
         )
     return Parameter(
         name=parameter.name,

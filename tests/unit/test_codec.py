@@ -7,7 +7,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pytest
 from pydantic import JsonValue
@@ -186,3 +186,14 @@ def test_a_long_list_of_wrong_items_is_refused_at_the_first() -> None:
     with pytest.raises(DecodeError) as caught:
         contract_of(list[int]).arguments.load_json(data)
     assert [misfit.path for misfit in caught.value.misfits] == [("value", 0)]
+
+
+def test_unpacked_keywords_are_refused_with_what_to_write() -> None:
+    class Members(TypedDict):
+        a: int
+
+    def task(**members: Unpack[Members]) -> int:
+        return members["a"]
+
+    with pytest.raises(SignatureError, match="parameters of their own"):
+        Contract.of(task, name="task", namespace=locals())

@@ -58,10 +58,11 @@ def _writer(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Write
     dump, join = row.quick_dump(), b"".join
 
     def write(id: str, values: tuple[object, ...]) -> bytes | None:
+        if len(values) != count:
+            return None
         try:
-            raw = id.encode()
-            data = dump(values)
-            if len(data) > small or len(values) != count:
+            raw, data = id.encode(), dump(values)
+            if len(data) > small:
                 return None
             return join((heads[len(raw)], raw, tail, data, b"}"))
         except Exception:
