@@ -96,7 +96,7 @@ class Row:
             checked = checker(values)
         except ValidationError as err:
             raise Unfit.at(self._misfits(err)) from None
-        except (UnicodeError, RecursionError) as err:
+        except Exception as err:  # a validator of the user's may raise what it likes
             raise Unfit(_unexpected(err)) from None
         if self._lax:
             return checked

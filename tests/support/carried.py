@@ -21,6 +21,8 @@ import pydantic
 from pydantic import BaseModel, Field, JsonValue, SecretStr
 from typing_extensions import TypeAliasType
 
+from tests.support.classes import CLASSES
+
 T = TypeVar("T")
 UTC = dt.timezone.utc  # noqa: UP017  # what comes back is this object
 ID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -201,6 +203,8 @@ CARRIED: list[tuple[Any, object]] = [
     (SecretStr, SecretStr("x")), (Sequence[int], [1]), (Mapping[str, int], {"a": 1}), (set[tuple[int, bytes]], {(1, b"\xff")}),
     (set[Point], {Point(1)}),
 ]  # fmt: skip
+
+CARRIED.extend(CLASSES)
 
 REFUSED: list[tuple[Any, object, tuple[str | int, ...]]] = [
     (int, True, ()), (int, "5", ()), (int, 1.0, ()), (int, MyInt(3), ()), (int, Level.LOW, ()), (int, 10**4301, ()), (int, None, ()),

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import functools
 import operator
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast, get_origin
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override, typeddicts
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from pydantic_core import ValidationError
 
 from typeddingo.converter import Tree, ValueConverter
 from typeddingo.converters.dump import BINARY
-from typeddingo.converters.fields import class_fields, required_keys
+from typeddingo.converters.fields import class_fields
 from typeddingo.converters.misfits import expected, misfits_of, validation_error
 from typeddingo.converters.source import carried_by_class
 from typeddingo.errors import SignatureError
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 _make_unstructure: Any = make_dict_unstructure_fn  # Any: their overrides are keyword arguments, named as the fields are
 _make_structure: Any = make_dict_structure_fn
-_make_typed_dict_structure = cast("Any", typeddicts.make_dict_structure_fn)  # pyright: ignore[reportUnknownMemberType]  # cattrs does not say what its dict holds
 
 __all__ = ["CattrsConverter", "ClassCodec"]
 
@@ -45,8 +43,7 @@ class ClassCodec:
         self.cls: type = get_origin(annotation) or annotation  # type: ignore[assignment]  # carried_by_class says it is one
         self.annotation = annotation
         self.label: str = self.cls.__name__
-        self._typed_dict = typing.is_typeddict(self.cls)
-        self.types: tuple[type, ...] = (dict,) if self._typed_dict else (self.cls,)
+        self.types: tuple[type, ...] = (self.cls,)
         self._codecs = codecs
         self._expected = expected(f"{self.label} itself, not a subclass of it")
 
@@ -58,15 +55,12 @@ class ClassCodec:
         except SignatureError as err:
             raise SignatureError(f"{self.label}: field {err}") from err.__cause__
         self._names = list(fields)
-        self._required = required_keys(self.cls, self._codecs.namespace) if self._typed_dict else []
 
     # live values
 
     def check(self, value: object) -> object:
         if type(value) is not self.types[0]:
-            raise self._expected if not self._typed_dict else expected(f"a {self.label} (a dict)")
-        if self._typed_dict:
-            return self._check_typed_dict(value)  # type: ignore[arg-type]  # the exact type was just checked
+            raise self._expected
         try:
             values = self._state(value)
         except AttributeError:
@@ -97,28 +91,6 @@ class ClassCodec:
             problems.append(((self._names[int(index)], *inner), misfit.kind, misfit.expected))
         return validation_error(self.label, problems)
 
-    def _check_typed_dict(self, value: dict[str, object]) -> object:
-        problems: list[tuple[tuple[str | int, ...], str, str]] = []
-        problems += [
-            ((name,), "missing", "expected a value, it is missing") for name in self._required if name not in value
-        ]
-        words = "unexpected: the annotation has no such field"
-        problems += [((key,), "extra_forbidden", words) for key in value if key not in self._names]
-        if problems:
-            raise validation_error(self.label, problems)
-        for name, item in value.items():
-            try:
-                self._field_checks[name](item)
-            except ValidationError as err:
-                raise validation_error(
-                    self.label, [((name, *m.path), m.kind, m.expected) for m in misfits_of(err)]
-                ) from None
-        return value
-
-    @functools.cached_property
-    def _field_checks(self) -> Mapping[str, Callable[[Any], object]]:
-        return {name: self._slots.slot_checker(i) for i, name in enumerate(self._names)}
-
     # values to trees
 
     def dump(self, value: object, *, binary: bool) -> Tree:
@@ -135,8 +107,6 @@ class ClassCodec:
 
     def _unstructure(self, mode: str) -> Callable[[Any], Any]:
         dumps = {name: self._field_dump(i, mode) for i, name in enumerate(self._names)}
-        if self._typed_dict:
-            return lambda value: {name: dumps[name](item) for name, item in value.items()}
         overrides = {name: override(unstruct_hook=dump) for name, dump in dumps.items()}
         unstructure: Callable[[Any], Any] = _make_unstructure(
             self.annotation, cattrs.Converter(), _cattrs_include_init_false=True, **overrides
@@ -156,10 +126,6 @@ class ClassCodec:
             if not self._codecs.strict and type(tree) is self.cls:
                 return tree
             raise expected(f"the fields of {self.label}")
-        if missing := [name for name in self._required if name not in tree]:
-            problems: list[tuple[tuple[str | int, ...], str, str]] = []
-            problems += [((name,), "missing", "expected a value, it is missing") for name in missing]
-            raise validation_error(self.label, problems)
         try:
             return self._structure(tree)
         except cattrs.BaseValidationError as group:
@@ -175,11 +141,9 @@ class ClassCodec:
         }
         options = {"_cattrs_forbid_extra_keys": self._codecs.strict, "_cattrs_detailed_validation": True}
         converter = cattrs.Converter(detailed_validation=True)
-        structure: Callable[[Any, Any], object]
-        if self._typed_dict:
-            structure = _make_typed_dict_structure(self.cls, converter, **options, **hooks)
-        else:
-            structure = _make_structure(self.annotation, converter, _cattrs_include_init_false=True, **options, **hooks)
+        structure: Callable[[Any, Any], object] = _make_structure(
+            self.annotation, converter, _cattrs_include_init_false=True, **options, **hooks
+        )
         return lambda tree: structure(tree, self.cls)
 
 

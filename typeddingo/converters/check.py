@@ -14,7 +14,7 @@ from pydantic_core import SchemaValidator
 from typeddingo.converters.exact import a_type, check_json_value, exact, exact_float, exact_int, exact_str, uniform
 from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.misfits import expected
-from typeddingo.converters.nodes import Node, constraints_of, label_of
+from typeddingo.converters.nodes import Node, constraints_of, label_of, resolve
 from typeddingo.converters.steps import chain, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import picker, plan_union
@@ -196,14 +196,18 @@ class Check(Transform):
 
     def on_function_after(self, node: Node) -> Node:
         inner = self.node(node["schema"])
-        return inner if self.trusting else {**node, "schema": inner}
+        return inner if self._has_run(node) else {**node, "schema": inner}
+
+    def _has_run(self, node: Node) -> bool:
+        """The validators of a model, inside and around it, ran when the model was made."""
+        return self.trusting or resolve(node, self.definitions)["type"] in ("model", "dataclass")
 
     def on_function_before(self, node: Node) -> Node:
         return self.node(node["schema"])  # it prepares raw input; a live value is not raw
 
     def on_function_wrap(self, node: Node) -> Node:
         inner = self.node(node["schema"])
-        return inner if self.trusting else {**node, "schema": inner}
+        return inner if self._has_run(node) else {**node, "schema": inner}
 
     def on_function_plain(self, node: Node) -> Node:
         return {"type": "any"} if self.trusting else dict(node)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from typeddingo.converter import Converter, ValueConverter
 from typeddingo.converters.containers import CollectionCodec, is_collection
 from typeddingo.converters.slots import Slots
-from typeddingo.converters.source import carried_by_class
+from typeddingo.converters.source import carried_by_class, is_old_typed_dict
+from typeddingo.converters.typed_dicts import TypedDictCodec
 
 if TYPE_CHECKING:
     from typeddingo.converters.cattrs import ClassCodec
@@ -32,7 +33,7 @@ class Codecs:
         self.namespace: dict[str, object] = dict(namespace or {})
         self.converter: Converter | None = converter
         self._chosen: dict[object, ValueConverter] = {}
-        self._pending: list[ClassCodec | CollectionCodec] = []
+        self._pending: list[ClassCodec | CollectionCodec | TypedDictCodec] = []
 
     def choose(self, annotation: object) -> ValueConverter | None:
         """The value converter of an annotation, None when pydantic carries it."""
@@ -43,13 +44,15 @@ class Codecs:
             return None
         if self.converter is not None and self.converter.handles(annotation):
             return self._chosen.setdefault(annotation, self.converter.prepare(annotation))
-        codec: ClassCodec | CollectionCodec
+        codec: ClassCodec | CollectionCodec | TypedDictCodec
         if is_collection(annotation):
             codec = CollectionCodec(annotation, self)
         elif carried_by_class(annotation):
             from typeddingo.converters.cattrs import ClassCodec  # cattrs is imported when first needed
 
             codec = ClassCodec(annotation, self)
+        elif is_old_typed_dict(annotation):
+            codec = TypedDictCodec(annotation, self)
         else:
             return None
         self._chosen[annotation] = codec

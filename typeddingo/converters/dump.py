@@ -13,7 +13,7 @@ from pydantic_core import SchemaSerializer, core_schema
 from typeddingo.converters.check import Check, member_checks
 from typeddingo.converters.leaves import Leaf, dump_bytes
 from typeddingo.converters.nodes import Node, int_keys, resolve, text_keys
-from typeddingo.converters.transform import Transform
+from typeddingo.converters.transform import Transform, WalkError
 from typeddingo.converters.unions import is_discriminated, picker, plan_union
 
 __all__ = ["BINARY", "Dump", "build_serializer", "wire_name"]
@@ -104,10 +104,10 @@ class Dump(Transform):
         return self._own(node) or rewritten
 
     def on_model(self, node: Node) -> Node:
-        return self._own(node) or {
-            **node,
-            "schema": self.inside(".root", node["schema"]) if node.get("root_model") else self.node(node["schema"]),
-        }
+        if (own := self._own(node)) is not None:
+            return own
+        inner = self.inside(".root", node["schema"]) if node.get("root_model") else self.node(node["schema"])
+        return {**node, "schema": inner, "config": {**node.get("config", {}), **_CONFIG}}
 
     def on_model_fields(self, node: Node) -> Node:
         fields = {
@@ -124,7 +124,8 @@ class Dump(Transform):
         return rewritten
 
     def on_dataclass(self, node: Node) -> Node:
-        return self._own(node) or {**node, "schema": self.node(node["schema"])}
+        config = {**node.get("config", {}), **_CONFIG}
+        return self._own(node) or {**node, "schema": self.node(node["schema"]), "config": config}
 
     def on_dataclass_args(self, node: Node) -> Node:
         fields = [
@@ -162,6 +163,8 @@ class Dump(Transform):
 
     def on_pydantic(self, node: Node) -> Node:
         """A type only pydantic knows: its own JSON form."""
+        if getattr(node.get("serialization", {}).get("function"), "__name__", "") == "_serialize_secret":
+            raise WalkError("Secret[…] would be written as ****: use SecretStr or SecretBytes, which keep their value")
         self.foreign = True
         return dict(node)
 

@@ -238,7 +238,8 @@ def literal_types(node: Node) -> frozenset[type]:
 def opaque_of(node: Node) -> Any:
     """The ``ValueConverter`` of a node that ``source`` took out of pydantic's hands, else None."""
     metadata = node.get("metadata")
-    return metadata.get(OPAQUE) if metadata else None
+    held = metadata.get(OPAQUE) if metadata else None
+    return None if held is None else held.converter
 
 
 def constraints_of(node: Node) -> Node:

@@ -42,7 +42,10 @@ class Opaque:
         self.converter = converter
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return {"type": "any", "metadata": {OPAQUE: self.converter}}
+        return {"type": "any", "metadata": {OPAQUE: self}}
+
+    def __deepcopy__(self, memo: object) -> Opaque:
+        return self  # pydantic copies schemas; a copied converter would miss what is compiled later
 
 
 class _Recursive(Exception):
@@ -58,11 +61,12 @@ def carried_by_class(annotation: object) -> bool:
         or hasattr(cls, "__get_pydantic_core_schema__")
     ):
         return False
-    return _old_typed_dict(cls) or attrs.has(cls) or dataclasses.is_dataclass(cls)
+    return attrs.has(cls) or dataclasses.is_dataclass(cls)
 
 
-def _old_typed_dict(cls: type) -> bool:
-    """``typing.TypedDict`` before Python 3.12 does not tell what pydantic needs to know; cattrs does without."""
+def is_old_typed_dict(annotation: object) -> bool:
+    """``typing.TypedDict`` before Python 3.12 does not tell what pydantic needs to know."""
+    cls = get_origin(annotation) or annotation
     return sys.version_info < (3, 12) and typing.is_typeddict(cls) and type(cls).__module__ == "typing"
 
 
@@ -74,6 +78,8 @@ def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()
     """The annotation with every part that is not pydantic's made opaque."""
     if (converter := choose(annotation)) is not None:
         return Annotated[object, Opaque(converter)]
+    if annotation is typing.LiteralString:
+        return str
     if isinstance(annotation, typing.NewType):
         return prepare(annotation.__supertype__, choose, aliases)
     if annotation is JsonValue:
@@ -93,6 +99,8 @@ def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()
     if origin is None or not args or origin is typing.Literal or _is_alias(origin):
         return annotation
     if origin is Annotated:
+        if any(getattr(item, "discriminator", None) is not None for item in args[1:]) and not _has_attrs(args[0]):
+            return annotation  # pydantic wants to see the fields of the members; they are taken out afterwards
         return _reannotated(prepare(args[0], choose, aliases), args[1:])
     prepared = tuple(arg if arg is Ellipsis or is_list(arg) else prepare(arg, choose, aliases) for arg in args)
     if all(new is old for new, old in zip(prepared, args, strict=True)):
@@ -103,6 +111,10 @@ def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()
         return types.GenericAlias(origin, prepared)
     copy_with = getattr(annotation, "copy_with", None)
     return copy_with(prepared) if copy_with is not None else origin[prepared]
+
+
+def _has_attrs(union: object) -> bool:
+    return any(attrs.has(get_origin(member) or member) for member in get_args(union))
 
 
 def _reannotated(inner: Any, metadata: tuple[object, ...]) -> Any:
@@ -159,7 +171,7 @@ def _adopted_node(node: Node, choose: Choose) -> Node:
         and (converter := choose(node["cls"])) is not None
     ):
         kept = {"ref": node["ref"]} if "ref" in node else {}
-        return {"type": "any", "metadata": {OPAQUE: converter}, **kept}
+        return {"type": "any", "metadata": {OPAQUE: Opaque(converter)}, **kept}
     if node.get("type") == "call" and issubclass(node["function"], tuple):
         return _adopted_node(_as_named_tuple(node), choose)
     return {key: value if key in _DATA else _adopted(value, choose) for key, value in node.items()}
