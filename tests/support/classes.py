@@ -186,7 +186,7 @@ CLASSES: list[tuple[Any, object]] = [
     (Measured, Measured(value=float("inf"), more=[float("-inf"), 1.0])),
     (Rooted, Rooted({"a": [Decimal(1)]})),
     (Hiding, HIDING),
-    (Chain, {"value": Decimal(1), "next": {"value": Decimal(2)}}),
+    (Chain, {"next": {"value": Decimal(2)}, "value": Decimal(1)}),
     (list[Row], [Row(Decimal(1), Base(2), (1,)), Row(Decimal(1), Base(2))]),
     (First | Second, Second(1)),
     (Annotated[First | Second, Field(discriminator="kind")], Second(1)),
