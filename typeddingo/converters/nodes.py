@@ -108,14 +108,20 @@ def resolve(node: Node, definitions: Definitions) -> Node:
             if leaf_of(node) is not None or opaque_of(node) is not None:
                 return node
             node = node["schema"]
-        elif kind == "json-or-python" and is_abstract_container(node):
+        elif kind == "json-or-python" and travels_as_json_side(node):
             node = node["json_schema"]
         else:
             return node
 
 
-def is_abstract_container(node: Node) -> bool:
-    """``Sequence[T]`` and its kin: carried as the list (set, dict) they travel as."""
+def _is_class(node: Node) -> bool:
+    return node["type"] in ("model", "dataclass") or opaque_of(node) is not None
+
+
+def travels_as_json_side(node: Node) -> bool:
+    """``Sequence[T]`` and its kin, carried as the list (set, dict) they travel as; ``InstanceOf[C]``, carried as C."""
+    if node["type"] == "json-or-python" and _is_class(node["json_schema"]):
+        return True  # pydantic.InstanceOf[C]
     return (
         node["type"] == "json-or-python"
         and node["json_schema"]["type"] in ("list", "set", "frozenset", "dict")

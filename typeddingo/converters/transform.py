@@ -12,10 +12,10 @@ from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.nodes import (
     Definitions,
     Node,
-    is_abstract_container,
     is_json_value,
     leaf_of,
     opaque_of,
+    travels_as_json_side,
 )
 from typeddingo.errors import SignatureError
 
@@ -52,7 +52,7 @@ class Transform:
             return self.json_value()
         if (leaf := leaf_of(node)) is not None:
             return self.leaf(node, leaf)
-        if is_abstract_container(node):
+        if travels_as_json_side(node):
             return self.node(node["json_schema"])
         kind: str = self.same.get(node["type"], node["type"])
         method: Callable[[Node], Node] | None = getattr(self, "on_" + kind.replace("-", "_"), None)
