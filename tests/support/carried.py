@@ -201,7 +201,7 @@ CARRIED: list[tuple[Any, object]] = [
     (Tree, {"a": {"b": Decimal(1)}}), (UserId, 3), (Place, Point(3)), (Annotated[int, Field(gt=0)], 3),
     (Annotated[Decimal, Field(gt=0)], Decimal("3.5")), (JsonValue, {"a": [1, 2.5, None, "x", True]}), (list[float], [1.0, math.inf]),
     (SecretStr, SecretStr("x")), (Sequence[int], [1]), (Mapping[str, int], {"a": 1}), (set[tuple[int, bytes]], {(1, b"\xff")}),
-    (set[Point], {Point(1)}),
+    (set[Point], {Point(1)}), (JsonValue | Decimal, Decimal(1)), (JsonValue | Decimal, "1"), (JsonValue | Decimal, [1]),
 ]  # fmt: skip
 
 CARRIED.extend(CLASSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import datetime as dt
 import uuid
@@ -10,9 +11,9 @@ from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
 import pytest
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, field_validator
 
-from tests.support.carried import CARRIED, MODEL, REFUSED, Model
+from tests.support.carried import CARRIED, MODEL, REFUSED, Cat, Left, Model, Partial
 from typeddingo.contract import Contract, ReturnMisfit
 from typeddingo.errors import ArgumentError, DecodeError, SignatureError
 from typeddingo.row import Row
@@ -197,3 +198,53 @@ def test_unpacked_keywords_are_refused_with_what_to_write() -> None:
 
     with pytest.raises(SignatureError, match="parameters of their own"):
         Contract.of(task, name="task", namespace=locals())
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "path"),
+    [
+        (Cat, '{"kind":"cat","n":1,"more":2}', ("value", "more")),
+        (Left, '{"n":1,"more":2}', ("value",)),
+        (Partial, '{"a":1,"more":2}', ("value", "more")),
+        (collections.deque[int], '{"items":[1,2,3],"maxlen":2}', ("value",)),
+    ],
+)
+def test_more_than_the_annotation_has_is_refused_from_the_wire(
+    annotation: Any, text: str, path: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(DecodeError) as caught:
+        contract_of(annotation).arguments.load_json(f"[{text}]".encode())
+    assert caught.value.misfits[0].path == path
+
+
+@pytest.mark.parametrize("value", [[1, 10**4300], [-(10**4300)]])
+def test_an_int_that_is_too_long_for_text_is_found_in_a_list(value: list[int]) -> None:
+    with pytest.raises(ArgumentError, match="4300 digits"):
+        contract_of(list[int]).bind((value,), {})
+
+
+def test_a_float_that_looks_like_an_int_is_still_a_float_in_a_union() -> None:
+    [value] = contract_of(float | bool).arguments.load_json(b"[1]")
+    assert same(value, 1.0)
+
+
+def test_validators_of_a_model_do_not_run_again_where_it_is_sent() -> None:
+    runs: list[int] = []
+
+    class Counted(BaseModel):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def count(cls, value: int) -> int:
+            runs.append(value)
+            return value
+
+    contract = contract_of(Counted)
+    model = Counted(n=1)
+    assert runs == [1]
+    args, _ = contract.bind((model,), {})
+    contract.arguments.dump_json(args)
+    assert runs == [1]
+    contract.arguments.load_json(b'[{"n":2}]')
+    assert runs == [1, 2], "what comes from the wire is validated"

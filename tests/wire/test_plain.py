@@ -49,6 +49,8 @@ def test_the_usual_call_takes_the_short_way() -> None:
     frame = PLAIN.write_call("17", args)
     assert frame is not None
     assert PLAIN.read_call(frame) == args
+    assert PLAIN.read_call(frame[:-1] + b"]") is None
+    assert PLAIN.read_call(frame + b" ") is None
 
 
 @given(st.data())
