@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from typeddingo.broker import Adapter, Parcel
-from typeddingo.errors import ResultError
+from typeddingo.errors import ResultClosed, ResultError
 from typeddingo.message import Meta
 
 __all__ = ["Backend", "ReportStream", "Reporter", "Sink", "Store"]
@@ -102,6 +102,13 @@ class Store(Adapter):
     @abc.abstractmethod
     def done(self, meta: Meta) -> None:
         """No more reports are wanted; what is kept for the task is removed (Go: ``Done``). Idempotent."""
+
+    def reattach(self, meta: Meta) -> ReportStream:
+        """As ``poll``, for a task that another process has sent: its last report, if it is kept, and what comes later.
+        A store that keeps no reports ends the stream with ``ResultClosed``."""
+        stream = ReportStream(meta)
+        stream.end(ResultClosed(f"{type(self).__name__} keeps no reports for other processes than the caller's"))
+        return stream
 
     @property
     def reply_to(self) -> str:

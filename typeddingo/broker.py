@@ -90,6 +90,11 @@ class Producer(Adapter):
     def declare_task(self, name: str) -> None:
         """Hook: a task of this name will be sent (Go: ``ProducerHook(DeclareTask)``). Idempotent."""
 
+    @property
+    def carries_reply_to(self) -> bool:
+        """``Meta.reply_to`` arrives as ``Delivery.reply_to``, so that it need not be written into the frame."""
+        return False
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:
@@ -99,6 +104,10 @@ class Delivery:
     listener: Listener
     tag: object = None
     """The adapter's own handle of this delivery."""
+    reply_to: str = ""
+    """The address of the caller's reports, where it travels beside the frame (``Producer.carries_reply_to``)."""
+    attempt: int = 1
+    """How often a worker has been given this task, this time included, as far as the broker counts."""
 
     def settle(self, receipt: Receipt) -> None:
         """Tell the broker what became of it."""

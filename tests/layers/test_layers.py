@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("message", "header"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
-    ("broker", "backend"),
+    ("broker", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
     ("context", "failure", "outcome", "registry", "runtime", "wire", "outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """From the ground up. A module may import what lies in its own layer or below it."""
 
 ADAPTERS = ("brokers.*", "backends.*")
-WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "backend")
+WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "backend", "inspection")
 
 ROOMS_OF = {
     "pydantic": ("converters.*", "schema.*", "row"),
