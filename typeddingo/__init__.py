@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Receipt,
     )
     from typeddingo.brokers.local import LocalBroker
-    from typeddingo.config import Config, Limits
+    from typeddingo.config import Ack, Config, Limits
     from typeddingo.context import Context, current_context
     from typeddingo.converter import Converter, Tree, ValueConverter
     from typeddingo.errors import (
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         TaskFailed,
         TypedDingoError,
         Unroutable,
+        Untrusted,
         WireError,
     )
     from typeddingo.events import Event, EventCode, EventLevel, EventSource, Subscription
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from typeddingo.marshallers.json import JSONMarshaller
     from typeddingo.marshallers.json_safe import JSONSafeMarshaller
     from typeddingo.marshallers.msgpack import MsgpackMarshaller
+    from typeddingo.marshallers.signed import SignedMarshaller
+    from typeddingo.marshallers.wrapped import WrappedMarshaller
     from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
     from typeddingo.option import Option
     from typeddingo.reports import Reports
@@ -94,6 +97,7 @@ else:
         ),
         "brokers.local": ("LocalBroker",),
         "config": (
+            "Ack",
             "Config",
             "Limits",
         ),
@@ -130,6 +134,7 @@ else:
             "TaskFailed",
             "TypedDingoError",
             "Unroutable",
+            "Untrusted",
             "WireError",
         ),
         "events": (
@@ -166,6 +171,8 @@ else:
         "marshallers.json": ("JSONMarshaller",),
         "marshallers.json_safe": ("JSONSafeMarshaller",),
         "marshallers.msgpack": ("MsgpackMarshaller",),
+        "marshallers.signed": ("SignedMarshaller",),
+        "marshallers.wrapped": ("WrappedMarshaller",),
         "message": (
             "Failure",
             "Meta",
@@ -202,6 +209,7 @@ __all__ = [
     # the front door
     "App",
     "Config",
+    "Ack",
     "Limits",
     "Option",
     "Tasks",
@@ -241,6 +249,7 @@ __all__ = [
     "HeaderError",
     "DecodeError",
     "LimitError",
+    "Untrusted",
     "ResultError",
     "ReportsIgnored",
     "ResultTimeout",
@@ -259,6 +268,8 @@ __all__ = [
     "JSONSafeMarshaller",
     "MsgpackMarshaller",
     "CustomMarshaller",
+    "SignedMarshaller",
+    "WrappedMarshaller",
     "Codec",
     "Invoker",
     "GenericInvoker",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import os
+import sys
 import threading
 import weakref
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast, overload
 
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge
@@ -18,6 +20,7 @@ from typeddingo.decorator import TaskDecorator, TaskSpec
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventLevel, Subscription
 from typeddingo.ids import IDMaker, SeqIDMaker, UUIDMaker
+from typeddingo.inspection import Inspector
 from typeddingo.marshaller import Marshaller
 from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
@@ -29,6 +32,7 @@ from typeddingo.tasks import Tasks
 
 __all__ = ["App"]
 
+R = TypeVar("R")
 TaskOrName: TypeAlias = "Task[..., object] | str"
 
 
@@ -42,17 +46,23 @@ class App(TaskDecorator):
     """
 
     def __init__(self, where: str = "local", *, backend: str | None = None, config: Config | None = None) -> None:
-        self._runtime = Runtime(config or Config(), Result)
+        self._where = where
+        self._backend = backend
+        if where in ("local", "remote") and backend is not None:
+            raise ConfigError(f"App({where!r}): backend= goes with the URL of a broker; attach objects with app.use()")
+        config = config or Config()
+        self._registry = Registry(SeqIDMaker() if where == "local" else UUIDMaker(), config.limits)
+        self._start(config)
+        _open.add(self)
+
+    def _start(self, config: Config) -> None:
+        """Everything that lives in this process and not in a forked child."""
+        self._runtime = Runtime(config, Result)
         self._closed = threading.Event()
         self._close_lock = threading.Lock()
-        local = where == "local"
-        self._registry = Registry(SeqIDMaker() if local else UUIDMaker(), self._runtime.config.limits)
-        self._bridge: Bridge = LocalBridge(self._runtime, self._registry) if local else self._remote()
-        if where not in ("local", "remote"):
-            self._attach(where, backend)
-        elif backend is not None:
-            raise ConfigError(f"App({where!r}): backend= goes with the URL of a broker; attach objects with app.use()")
-        _open.add(self)
+        self._bridge: Bridge = self._local() if self._where == "local" else self._remote()
+        if self._where not in ("local", "remote"):
+            self._attach(self._where, self._backend)
 
     # tasks
 
@@ -71,6 +81,19 @@ class App(TaskDecorator):
     ) -> Result[Any]:
         """As ``call``, without blocking the event loop."""
         return cast("Result[Any]", await self._registry.get(name).send_async(args, kwargs, option))
+
+    @overload
+    def result(self, task: Task[..., R], id: str) -> Result[R]: ...
+    @overload
+    def result(self, task: str, id: str, type: type[R]) -> Result[R]: ...
+    def result(self, task: TaskOrName, id: str, type: object = None) -> Result[object]:
+        """The result of a call that another process has made, of which this one knows the id (Go: none).
+
+        By handle, or by name and the type that the task returns; the task need not be registered here. Returns at once.
+        With Redis it ends with the task's report, or with ``ResultExpired`` when none is kept; with RabbitMQ, whose
+        reports go to the living caller alone, with ``ResultClosed``. Raises ``ConfigError``.
+        """
+        return cast("Result[object]", self._bridge.reattach(self._entry_of(task, type), id))
 
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
@@ -185,6 +208,39 @@ class App(TaskDecorator):
 
         await asyncio.to_thread(self.close)
 
+    def _inspector(self) -> Inspector:
+        """What the broker lets an operator see and do. Raises ``ConfigError`` for one that has nothing of the kind."""
+        for adapter in self._bridge.attached():
+            if isinstance(adapter, Inspector):
+                return adapter
+        raise ConfigError("this app has no broker with queues to look into: its URL must be one of Redis or RabbitMQ")
+
+    def _entry_of(self, task: TaskOrName, type: object) -> Entry:
+        """The task as its reports are read: registered, or known by no more than the type it returns."""
+        name = _name(task)
+        entry = self._registry.find(name)
+        if type is None:
+            return entry or self._registry.get(name)
+        if entry is None:
+
+            def unknown() -> None: ...
+
+            unknown.__annotations__["return"] = type
+            return Entry(name, unknown, Contract.of(unknown, name=name))
+        if entry.contract.signature.returns != type:
+            raise ConfigError(f"app.result({name!r}): the task is registered here and returns another type than this")
+        return entry
+
+    def _start_over(self) -> None:
+        """In a forked child: threads and connections are the parent's and must not be touched."""
+        _parents.append((self._runtime, self._bridge))  # finalizers would write on the parent's sockets
+        closed = self._runtime.closing
+        self._registry.start_over()
+        self._start(self._runtime.config)
+        self._runtime.closing = closed
+        for entry in self._registry:
+            self._bridge.join(entry)
+
     def _add(self, contract: Contract, spec: TaskSpec) -> Sender:
         entry = Entry(
             contract.name,
@@ -202,6 +258,9 @@ class App(TaskDecorator):
         self._bridge.join(entry)
         return entry
 
+    def _local(self) -> Bridge:
+        return LocalBridge(self._runtime, self._registry)
+
     def _remote(self) -> Bridge:
         from typeddingo.bridges.remote import RemoteBridge  # a local app does without
 
@@ -210,8 +269,8 @@ class App(TaskDecorator):
     def _attach(self, where: str, backend: str | None) -> None:
         from typeddingo.bridges.urls import open_backend, open_broker
 
-        self.use(open_broker(where))
-        self.use(open_backend(backend or where))
+        self.use(open_broker(where, self._runtime.config))
+        self.use(open_backend(backend or where, self._runtime.config))
 
 
 def _name(task: TaskOrName) -> str:
@@ -219,6 +278,16 @@ def _name(task: TaskOrName) -> str:
 
 
 _open: weakref.WeakSet[App] = weakref.WeakSet()
+_parents: list[object] = []
+
+
+def _start_over_all() -> None:
+    for app in list(_open):
+        app._start_over()  # pyright: ignore[reportPrivateUsage]  # its own class, below
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_start_over_all)
 
 
 @atexit.register

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
+from typeddingo.broker import Adapter
 from typeddingo.errors import ConfigError
 from typeddingo.registry import Entry
 from typeddingo.role import Role
@@ -27,6 +29,14 @@ class Bridge(abc.ABC):
     @abc.abstractmethod
     def use(self, adapter: object, roles: Role) -> Role:
         """Attach an adapter; returns the roles it plays now. Raises ``ConfigError``."""
+
+    @abc.abstractmethod
+    def reattach(self, entry: Entry, id: str) -> object:
+        """The ``Result`` of a call that another process has made. Raises ``ConfigError``."""
+
+    @abc.abstractmethod
+    def attached(self) -> Sequence[Adapter]:
+        """The brokers and backends in use, each once."""
 
     @abc.abstractmethod
     def batch(self) -> AbstractContextManager[None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from dataclasses import dataclass
 
 from typeddingo.errors import ConfigError
 
-__all__ = ["Config", "Limits"]
+__all__ = ["Ack", "Config", "Limits"]
 
 
 def _need_count(what: str, value: object, *, least: int) -> None:
@@ -18,6 +19,15 @@ def _need_count(what: str, value: object, *, least: int) -> None:
 def _need_seconds(what: str, value: object) -> None:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise ConfigError(f"{what}: expected a number of seconds, 0 or more")
+
+
+class Ack(enum.Enum):
+    """When a worker acknowledges a task, after which no other worker will get it."""
+
+    LATE = "late"
+    """When its report is stored: a task whose worker dies runs again, at least once."""
+    EARLY = "early"
+    """Before it runs, as the seed does: a task whose worker dies is lost, at most once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,9 @@ class Config:
     marshal_locally: bool = False
     """In local mode: False passes validated objects by reference, True takes them through the task's marshaller."""
     max_length: int | None = None
-    """Tasks that may wait in one local queue; one more is ``QueueFull``. None: no bound."""
+    """Tasks that may wait in one queue; one more is ``QueueFull``. None: no bound."""
+    ack: Ack = Ack.LATE
+    """When a remote worker acknowledges a task."""
     limits: Limits = Limits()
     """What a frame may be."""
 
@@ -66,6 +78,8 @@ class Config:
         if self.max_length is not None:
             _need_count("Config(max_length)", self.max_length, least=1)
         _need_seconds("Config(shutdown_timeout)", self.shutdown_timeout)
+        if not isinstance(self.ack, Ack):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise ConfigError("Config(ack): expected Ack.LATE or Ack.EARLY")
         if not isinstance(self.marshal_locally, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
             raise ConfigError("Config(marshal_locally): expected True or False")
         if not isinstance(self.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers

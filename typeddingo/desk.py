@@ -9,13 +9,15 @@ from typing import TypeAlias
 
 from typeddingo.backend import Reporter
 from typeddingo.broker import Delivery, Parcel, Receipt
+from typeddingo.config import Ack
 from typeddingo.context import Context, Slot
-from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.message import Meta, Report, Status, TaskMessage
 from typeddingo.outbox import Finished, Flusher, Outbox
 from typeddingo.reception import Reception
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.window import Done, Key
 from typeddingo.wire import Wire
 
 __all__ = ["Arrival", "Desk"]
@@ -33,6 +35,7 @@ class Desk:
         self.entry = entry
         self._runtime = runtime
         self._flusher = flusher
+        self._early = runtime.config.ack is Ack.EARLY
         self._outbox = Outbox(runtime, reporter)
         self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
         flusher.look_after(self._outbox_chore)
@@ -42,13 +45,19 @@ class Desk:
         return Slot(self._describe)
 
     def receive(self, delivery: Delivery) -> Arrival | None:
-        """Decode a delivery and announce that it starts; None when it was refused."""
+        """Decode a delivery and announce that it starts; None when it was refused or need not run again."""
         if (taken := self._reception.task(delivery, self.entry)) is None:
             return None
         task, wire = taken
         arrival = (task, wire, delivery)
+        if (admitted := self._runtime.window.admit(_key(arrival), delivery)) is not True:
+            if isinstance(admitted, Done):
+                self._outbox.add(Finished(admitted.parcel, delivery))
+            return None
+        if self._early:
+            delivery.settle(Receipt.OK)
         if not task.option.ignore_report:
-            self._outbox.before_report(task.meta)
+            self._outbox.before_report(_meta(arrival))
             if task.option.monitor_progress:
                 self._send(arrival, Report(task.name, task.id, Status.SENT, task.option))
                 self._send(arrival, Report(task.name, task.id, Status.PROGRESS, task.option))
@@ -57,8 +66,13 @@ class Desk:
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """The final report and the receipt, together: they leave with the next ``flush``."""
         task, wire, delivery = arrival
-        parcel = None if task.option.ignore_report else Parcel(task.meta, wire.encode_report(report))
-        self._outbox.add(Finished(parcel, delivery, Receipt.OK))
+        parcel = None if task.option.ignore_report else Parcel(_meta(arrival), wire.encode_report(report))
+        self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, _key(arrival)))
+
+    def give_back(self, arrival: Arrival) -> None:
+        """It has not started, or will not end here: somebody else runs it. One that was acknowledged is lost."""
+        for delivery in (arrival[2], *self._runtime.window.forget(_key(arrival))):
+            delivery.settle(Receipt.GIVE_BACK)
 
     def flush(self) -> bool:
         """Send what is finished. False when the reporter could not be reached."""
@@ -69,18 +83,34 @@ class Desk:
         self._flusher.arm(soon=True)
 
     def _send(self, arrival: Arrival, report: Report[object]) -> None:
-        task, wire, _ = arrival
-        self._outbox.add(Finished(Parcel(task.meta, wire.encode_report(report))))
+        self._outbox.add(Finished(Parcel(_meta(arrival), arrival[1].encode_report(report))))
         self._flusher.arm()
 
     def _describe(self, arrival: Arrival) -> Context:
-        task = arrival[0]
+        task, _, delivery = arrival
 
         def emit(report: Report[object]) -> None:
             self._send(arrival, report)
 
-        return Context(task.name, task.id, task.option, emit=emit, cancelled=self._runtime.is_closing)
+        return Context(
+            task.name,
+            task.id,
+            task.option,
+            attempt=delivery.attempt,
+            emit=emit,
+            cancelled=self._runtime.is_closing,
+        )
 
     def _outbox_chore(self) -> bool:
-        self._outbox.flush()
-        return False
+        return not self._outbox.flush_if_free()
+
+
+def _meta(arrival: Arrival) -> Meta:
+    """Where its reports go: the address is in the frame or beside it."""
+    task, _, delivery = arrival
+    return Meta(task.name, task.id, task.reply_to or delivery.reply_to)
+
+
+def _key(arrival: Arrival) -> Key:
+    task, _, delivery = arrival
+    return task.name, task.id, task.reply_to or delivery.reply_to

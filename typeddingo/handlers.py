@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+from typeddingo._io.forking import hold_while_forking
 from typeddingo._io.wakeups import Wakeup, wake
 
 __all__ = ["Handlers", "firing", "mutex"]
@@ -16,6 +17,7 @@ mutex: threading.RLock = threading.RLock()
 """Guards the state of every result: a section is a handful of bytecodes, and no user code runs inside one. Shared
 because a lock a result would be a third of a result's cost; reentrant because a signal handler or a destructor may
 end a result while its thread is inside a section."""
+hold_while_forking(mutex)
 
 
 class _Here(threading.local):

@@ -11,19 +11,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from typeddingo._io.backoff import Backoff
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
-from typeddingo.errors import SendError, SendUnknown
+from typeddingo.errors import BrokerBlocked, ConnectionLost, QueueFull, SendError, SendUnknown
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.window import Key, Window
 
 __all__ = ["Finished", "Flusher", "Outbox"]
 
 PAUSE = 0.003
 """Seconds that a finished task may wait for company before its report leaves."""
+PATIENCE = 30.0
+"""Seconds for which a report is tried again before its task goes back to run again: longer than a server restarts."""
 
 
 class Finished(NamedTuple):
@@ -32,6 +36,8 @@ class Finished(NamedTuple):
     parcel: Parcel | None
     delivery: Delivery | None = None
     receipt: Receipt = Receipt.OK
+    key: Key | None = None
+    """What the window calls the run that this ends."""
 
 
 class Outbox:
@@ -57,8 +63,22 @@ class Outbox:
         if not self._items:
             return True
         with self._lock:
-            items = [self._items.popleft() for _ in range(len(self._items))]
-            return self._send(items)
+            return self._send_all()
+
+    def flush_if_free(self) -> bool:
+        """As ``flush``, for who must not wait while another thread sends. False: somebody must come again."""
+        if not self._items:
+            return True
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._send_all()
+        finally:
+            self._lock.release()
+
+    def _send_all(self) -> bool:
+        items = [self._items.popleft() for _ in range(len(self._items))]
+        return not items or self._send(items)
 
     def _send(self, items: list[Finished]) -> bool:
         parcels = [item.parcel for item in items if item.parcel is not None]
@@ -73,17 +93,24 @@ class Outbox:
         except Exception as error:  # an unreachable reporter, whatever it raises: the tasks run again
             for item in items:
                 self._tell(item, f"its report could not be stored, the task is given back: {type(error).__name__}")
-            _settle([item._replace(receipt=Receipt.GIVE_BACK) for item in items])
+            self._settle([item._replace(receipt=Receipt.GIVE_BACK) for item in items])
             return False
-        _settle(items)
+        self._settle(items)
         return True
 
     def _report(self, parcels: Sequence[Parcel]) -> None:
+        """Until it is stored, refused for good, or has failed for long. What may have been stored is sent again: a
+        report may come twice, its result fires once."""
         assert self._reporter is not None
-        try:
-            self._reporter.report(parcels)
-        except SendUnknown:  # perhaps stored: a report may come twice, its result fires once
-            self._reporter.report(parcels)
+        deadline, backoff = Deadline(PATIENCE), Backoff()
+        while True:
+            try:
+                self._reporter.report(parcels)
+                return
+            except Exception as error:
+                if not _may_pass(error) or deadline.passed or (self._runtime.closing and backoff.failures):
+                    raise
+            self._runtime.stop.wait(backoff.next_pause())
 
     def _tell(self, item: Finished, message: str) -> None:
         if item.parcel is not None:
@@ -92,14 +119,28 @@ class Outbox:
                 Role.WORKER, EventLevel.ERROR, EventCode.REPORT_DROPPED, message, task=meta.name, id=meta.id
             )
 
+    def _settle(self, items: Sequence[Finished]) -> None:
+        by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
+        for item in items:
+            if item.delivery is not None:
+                by_listener.setdefault(item.delivery.listener, []).append((item.delivery, item.receipt))
+            if item.key is not None:
+                for again in _ended(self._runtime.window, item.key, item):
+                    by_listener.setdefault(again.listener, []).append((again, item.receipt))
+        for listener, receipts in by_listener.items():
+            listener.settle(receipts)
 
-def _settle(items: Sequence[Finished]) -> None:
-    by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
-    for item in items:
-        if item.delivery is not None:
-            by_listener.setdefault(item.delivery.listener, []).append((item.delivery, item.receipt))
-    for listener, receipts in by_listener.items():
-        listener.settle(receipts)
+
+def _ended(window: Window, key: Key, item: Finished) -> Sequence[Delivery]:
+    """The run is over: what else was delivered of the same task shares its receipt."""
+    return window.forget(key) if item.receipt is Receipt.GIVE_BACK else window.finish(key, item.parcel)
+
+
+def _may_pass(error: Exception) -> bool:
+    """It was not the report's fault: the same one may be stored a little later."""
+    return isinstance(error, (BrokerBlocked, ConnectionLost, QueueFull, SendUnknown)) or isinstance(
+        error.__cause__, ConnectionLost
+    )
 
 
 class Flusher:

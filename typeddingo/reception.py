@@ -64,7 +64,7 @@ class Reception:
         except Exception as error:  # a WireError, or the bug of a user's codec
             what = not_invoked(error).message
             self._refuse(delivery, EventCode.UNDECODABLE, what, header)
-            self._report(wire, header, ErrorCode.INVOKE, what)
+            self._report(delivery, wire, header, ErrorCode.INVOKE, what)
             return None
 
     def unknown(self, delivery: Delivery, header: Header) -> None:
@@ -73,7 +73,7 @@ class Reception:
         what = "no worker here runs a task of this name"
         self._refuse(delivery, EventCode.WORKER_NOT_FOUND, what, header, Receipt.WORKER_NOT_FOUND)
         wire = self._registry.wire_of(entry or _stranger(header.name))
-        self._report(wire, header, ErrorCode.WORKER_NOT_FOUND, what)
+        self._report(delivery, wire, header, ErrorCode.WORKER_NOT_FOUND, what)
 
     def _refuse(
         self,
@@ -87,12 +87,12 @@ class Reception:
         self._outbox.add(Finished(None, delivery, receipt))
         self._runtime.publish(self._origin, EventLevel.ERROR, code, f"a task was refused: {what}", task=name, id=id)
 
-    def _report(self, wire: Wire, header: Header, code: ErrorCode, what: str) -> None:
-        """Tell the caller. Its option is unknown, and so is where it wants reports: what the frame says of them was not
-        understood. A caller who asked for no reports polls for none."""
+    def _report(self, delivery: Delivery, wire: Wire, header: Header, code: ErrorCode, what: str) -> None:
+        """Tell the caller. Its option is unknown, and so is where it wants reports, unless that travels beside the
+        frame: what the frame says of them was not understood. A caller who asked for no reports polls for none."""
         report = Report[object](header.name, header.id, Status.FAIL, Option(), Failure(code, what))
         try:
-            parcel = Parcel(Meta(header.name, header.id), wire.encode_report(report))
+            parcel = Parcel(Meta(header.name, header.id, delivery.reply_to), wire.encode_report(report))
         except Exception:  # a name or an id that cannot even be sent back
             return
         self._outbox.add(Finished(parcel))

@@ -65,6 +65,10 @@ class Registry:
         self._marshallers: dict[int, Marshaller] = {}
         self._id_makers: dict[int, IDMaker] = {IDMakerID.DEFAULT: default_ids}
 
+    def start_over(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.RLock()
+
     def __iter__(self) -> Iterator[Entry]:
         with self._lock:
             return iter(list(self._entries.values()))

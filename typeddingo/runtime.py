@@ -18,6 +18,8 @@ from typeddingo.events import Event, EventCode, EventLevel, EventMux
 from typeddingo.outcome import MakeOutcome
 from typeddingo.registry import Entry
 from typeddingo.role import Role
+from typeddingo.task_run import TaskRun
+from typeddingo.window import Window
 
 if TYPE_CHECKING:
     from typeddingo._io.loop import LoopThread
@@ -52,6 +54,10 @@ class Runtime:
         self._loop: LoopThread | None = None
         self._loop_lock = threading.Lock()
         self.handlers: HandlerThread = HandlerThread(Threads(owner), self.events)
+        self.on_task: Callable[[TaskRun], object] | None = None
+        """Called after every task of a remote worker, in its thread; must not raise."""
+        self.window: Window = Window()
+        """What the remote workers of this app run, and what they have done lately."""
         self.closing = False
         """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
         self.stop: threading.Event = threading.Event()

@@ -17,8 +17,10 @@ from typeddingo.context import Slot, current_slot
 from typeddingo.desk import Arrival, Desk
 from typeddingo.execute import perform, perform_async
 from typeddingo.loop_pool import LoopPool
+from typeddingo.message import Report
 from typeddingo.outbox import Flusher
 from typeddingo.runtime import Runtime
+from typeddingo.task_run import TaskRun
 
 __all__ = ["MAX_BATCH", "AsyncWorkers", "Source", "Worker"]
 
@@ -92,6 +94,8 @@ class Worker:
             report = self._perform(arrival[0], arrival[1])
             self.slot.job = None
             self._desk.finish(arrival, report)
+            if self._runtime.on_task is not None:
+                self._runtime.on_task(_run(arrival, report, self._busy_since))
 
     def _give_back_if_stuck(self) -> bool:
         """The flusher's look at this worker: what waits behind a slow task goes to somebody else."""
@@ -158,6 +162,7 @@ class AsyncWorkers:
         work = perform_async(self._desk.entry, slot)
 
         async def run(arrival: Arrival) -> None:
+            started = perf_counter()
             report = await work(arrival[0], arrival[1])
             if self._abandoned:
                 self._give_back(arrival)
@@ -165,9 +170,17 @@ class AsyncWorkers:
             self._desk.finish(arrival, report)
             self._desk.flush_soon()
             self._free.release()
+            if self._runtime.on_task is not None:
+                self._runtime.on_task(_run(arrival, report, started))
 
         return run
 
     def _give_back(self, arrival: Arrival) -> None:
-        arrival[2].settle(Receipt.GIVE_BACK)
+        self._desk.give_back(arrival)
         self._free.release()
+
+
+def _run(arrival: Arrival, report: Report[object], started: float) -> TaskRun:
+    task, _, delivery = arrival
+    error = report.failure.exception_type if report.failure else ""
+    return TaskRun(task.name, task.id, report.status, perf_counter() - started, delivery.attempt, error)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeAlias
 
+from typeddingo._io.forking import hold_while_forking
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -18,6 +20,7 @@ Wakeup: TypeAlias = "asyncio.Future[None]"
 
 _lock = threading.RLock()
 """Reentrant: a signal handler or a destructor may wake somebody in the middle of ``wake``."""
+hold_while_forking(_lock)
 DUE: dict[asyncio.AbstractEventLoop, list[Wakeup]] = {}
 """Only the loops that have been told to look, and until they have looked."""
 

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from typeddingo._io.forking import hold_while_forking
 from typeddingo.backend import Reporter, Store
 from typeddingo.broker import Adapter, Consumer, NamedConsumer, Producer
 from typeddingo.errors import ConfigError
@@ -109,6 +110,7 @@ def _spelled(roles: Role) -> str:
 
 
 _lock = threading.Lock()
+hold_while_forking(_lock)
 _holders: Counter[int] = Counter()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 
-from typeddingo.backend import Store
+from typeddingo.backend import ReportStream, Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.broker import Confirmation, Parcel, Producer
@@ -82,6 +82,21 @@ class Courier:
         bind = entry.contract.bind
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
 
+    def reattach(self, entry: Entry, id: str) -> object:
+        """The result of a call that another process has made, as far as the store keeps it."""
+        name = entry.name
+        if self._runtime.closing:
+            raise closed_error(name)
+        if (store := self._adapters.store) is None:
+            raise ConfigError(f"the result of task {name!r} cannot be had: no store is attached; call app.use(backend)")
+        outcome = self._runtime.make(name, id, Option())
+        outcome._background = self._runtime.handlers.run
+        sent = _Sent(outcome, Option(), Meta(name, id, store.reply_to), self._registry.wire_of(entry), store)
+        self._follow(sent, store.reattach(sent.meta))
+        if self._runtime.is_closing():  # closed since we looked
+            self.close()
+        return outcome
+
     @contextlib.contextmanager
     def batch(self) -> Generator[None]:
         """Calls of this thread (or coroutine) hand over and go on; the end waits for all confirmations."""
@@ -116,9 +131,10 @@ class Courier:
             args, kwargs = bind(args, kwargs)
             outcome = make(name, new_id(name), option)
             outcome._background = background
-            task = TaskMessage(name, outcome.id, args, kwargs, option, store.reply_to if store else "")
-            frame = wire.encode_task(task)
-            sent = _Sent(outcome, option, task.meta, wire, store)
+            reply_to = store.reply_to if store else ""
+            in_frame = "" if producer.carries_reply_to else reply_to
+            frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option, in_frame))
+            sent = _Sent(outcome, option, Meta(name, outcome.id, reply_to), wire, store)
             try:
                 self._poll(sent)
                 sent.confirmation = producer.send([Parcel(sent.meta, frame)])
@@ -148,9 +164,11 @@ class Courier:
 
     def _poll(self, sent: _Sent) -> None:
         if sent.store is not None:
-            stream = sent.store.poll(sent.meta)
-            self._pending.add(sent)
-            stream.attach(partial(self._receive, sent))
+            self._follow(sent, sent.store.poll(sent.meta))
+
+    def _follow(self, sent: _Sent, stream: ReportStream) -> None:
+        self._pending.add(sent)
+        stream.attach(partial(self._receive, sent))
 
     def _receive(self, sent: _Sent, frames: Sequence[bytes], error: ResultError | None) -> None:
         """Reports of one call, in the store's thread."""

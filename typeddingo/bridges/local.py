@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.broker import Adapter
 from typeddingo.context import Context, Slot
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
@@ -67,6 +68,12 @@ class LocalBridge(Bridge):
         raise ConfigError(
             "this app is local: it has its own producer, consumer, reporter and store; App('remote') takes adapters"
         )
+
+    def reattach(self, entry: Entry, id: str) -> object:
+        raise ConfigError("app.result(): a local app keeps no results but those its own calls have returned")
+
+    def attached(self) -> Sequence[Adapter]:
+        return ()
 
     def batch(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -6,6 +6,7 @@ The two halves need not meet: one process calls, another works, and what is atta
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
@@ -13,6 +14,7 @@ from typeddingo.bridge import Bridge, need_counts
 from typeddingo.bridges.adapters import Adapters, hold, let_go, playable
 from typeddingo.bridges.courier import Courier
 from typeddingo.bridges.crew import Crew
+from typeddingo.broker import Adapter
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.registry import Entry, Registry
@@ -61,6 +63,13 @@ class RemoteBridge(Bridge):
                 self._runtime.events.attach(adapter.events())
             self._adapters.attach(adapter, roles)
         return roles
+
+    def reattach(self, entry: Entry, id: str) -> object:
+        return self._courier.reattach(entry, id)
+
+    def attached(self) -> Sequence[Adapter]:
+        with self._lock:
+            return tuple(self._adapters.held)
 
     def batch(self) -> AbstractContextManager[None]:
         return self._courier.batch()

@@ -9,35 +9,40 @@ from urllib.parse import urlsplit
 
 from typeddingo.backend import Backend
 from typeddingo.broker import Broker, NamedBroker
+from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 
 __all__ = ["open_backend", "open_broker"]
 
-_TECHNOLOGY = {"redis": "redis", "rediss": "redis", "amqp": "amqp", "amqps": "amqp"}
+_TECHNOLOGY = {"redis": "redis", "rediss": "redis", "unix": "redis", "amqp": "amqp", "amqps": "amqp"}
+_LIBRARY = {"redis": "redis", "amqp": "pika"}
 
 
-def open_broker(url: str) -> Broker | NamedBroker:
+def open_broker(url: str, config: Config) -> Broker | NamedBroker:
     """The broker behind a URL. Raises ``ConfigError``."""
-    return cast("Broker | NamedBroker", _open("brokers", url))
+    return cast("Broker | NamedBroker", _open("brokers", url, config))
 
 
-def open_backend(url: str) -> Backend:
+def open_backend(url: str, config: Config) -> Backend:
     """The backend behind a URL. Raises ``ConfigError``."""
-    return cast("Backend", _open("backends", url))
+    return cast("Backend", _open("backends", url, config))
 
 
-def _open(room: str, url: str) -> object:
-    """Each adapter module has a function ``connect(url)``. The URL may hold a password: no error repeats it."""
+def _open(room: str, url: str, config: Config) -> object:
+    """Each adapter module has a function ``connect(url, config)``. The URL may hold a password: no error repeats it."""
     scheme = urlsplit(url).scheme
     if (technology := _TECHNOLOGY.get(scheme)) is None:
         raise ConfigError(
-            "App(where): expected 'local', 'remote' or a URL that begins with redis://, rediss://, amqp:// or amqps://"
+            "App(where): expected 'local', 'remote' or a URL that begins with redis://, rediss://, unix://, "
+            "amqp:// or amqps://"
         )
     try:
         module = importlib.import_module(f"typeddingo.{room}.{technology}")
     except ModuleNotFoundError as error:
+        if error.name not in (_LIBRARY[technology], f"typeddingo.{room}.{technology}"):
+            raise
         raise ConfigError(
             f"{scheme}:// needs the {technology} adapter, which is not available here: "
             f"pip install 'typeddingo[{technology}]'"
         ) from error
-    return cast("Callable[[str], object]", module.connect)(url)
+    return cast("Callable[[str, Config], object]", module.connect)(url, config)

@@ -1,0 +1,78 @@
+"""Which tasks run here or have run here lately. Comes from the desk, asked before a task is run.
+
+A broker delivers at least once. When it loses its connection it delivers again what a living worker holds; when a
+receipt is lost, what is done. Neither is run a second time by this process: the first is settled together with the run
+that goes on, the second is reported again and settled.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from typeddingo.broker import Delivery, Parcel
+
+__all__ = ["Done", "Key", "Window"]
+
+Key: TypeAlias = "tuple[str, str, str]"
+"""Name, id and the address of the caller's reports: two callers may count their ids alike."""
+
+ROOM = 20_000
+"""Tasks that are remembered after they are done."""
+SECONDS = 600.0
+"""How long they are."""
+LARGEST = 4096
+"""Bytes of a report that is kept, so that who sent the task twice hears twice."""
+
+
+class Done(NamedTuple):
+    """A task that ended here."""
+
+    parcel: Parcel | None
+    """Its final report, if it has one that is not too large to keep."""
+    until: float
+
+
+class Window:
+    """One an app; thread-safe."""
+
+    def __init__(self, room: int = ROOM, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._room = room
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._running: dict[Key, list[Delivery]] = {}
+        self._done: OrderedDict[Key, Done] = OrderedDict()
+
+    def admit(self, key: Key, delivery: Delivery) -> Done | bool:
+        """True: run it, and tell by ``finish`` or ``forget`` how that ended. False: it is running here, and the
+        delivery is settled together with that run. ``Done``: it has run here."""
+        with self._lock:
+            if (again := self._running.get(key)) is not None:
+                again.append(delivery)
+                return False
+            if self._done and (done := self._done.get(key)) is not None:
+                if done.until > self._clock():
+                    return done
+                del self._done[key]
+            self._running[key] = []
+            return True
+
+    def finish(self, key: Key, parcel: Parcel | None) -> Sequence[Delivery]:
+        """Its report is stored. Returns the further deliveries of it that came meanwhile."""
+        if parcel is not None and len(parcel.body) > LARGEST:
+            parcel = None
+        with self._lock:
+            again = self._running.pop(key, ())
+            self._done[key] = Done(parcel, self._clock() + self._seconds)
+            if len(self._done) > self._room:
+                self._done.popitem(last=False)
+            return again
+
+    def forget(self, key: Key) -> Sequence[Delivery]:
+        """It goes back unfinished. Returns the further deliveries of it that came meanwhile."""
+        with self._lock:
+            return self._running.pop(key, ())
