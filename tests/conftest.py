@@ -6,6 +6,8 @@ import pytest
 
 from tests.leftovers import start_counting
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 
 @pytest.fixture(autouse=True)
 def _counts_its_own_threads() -> None:  # pyright: ignore[reportUnusedFunction]  # pytest uses it

@@ -1,0 +1,121 @@
+"""A private Redis. Comes from the fixtures and from fault tests, which may kill, freeze and restart it."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import redis
+
+from tests.servers.ports import free_port
+from tests.servers.process import Process, find
+
+START = 20.0
+"""Seconds: it takes 0.1 of them on a machine that has nothing else to do."""
+
+
+class RedisServer:
+    """Started by its constructor, on a port and in a directory of its own; ``port`` stays the same over a restart.
+
+    ``aof``: every write is on disk before it is answered, so that not even ``kill()`` loses one. ``options`` go to its
+    command line, for example ``"--maxmemory", "50mb"``. Raises ``Missing`` when Redis is not installed.
+    """
+
+    def __init__(self, *options: str, aof: bool = False, password: str | None = None) -> None:
+        self._program = find("redis-server")
+        self._directory = Path(tempfile.mkdtemp(prefix="tdg-redis-"))
+        self._options = [*options, *(("--requirepass", password) if password else ())]
+        self._options += ["--appendonly", "yes", "--appendfsync", "always"] if aof else ["--appendonly", "no"]
+        self.password = password
+        atexit.register(self.close)
+        for _ in range(10):
+            self.port = free_port()
+            if self._start():
+                return
+        raise AssertionError(f"redis-server does not start\n{self._process.log()}")
+
+    def url(self, db: int = 0) -> str:
+        """``redis://…``, with the password if there is one."""
+        secret = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{secret}127.0.0.1:{self.port}/{db}"
+
+    def client(self, db: int = 0) -> redis.Redis:
+        """A client that gives up after 10 seconds. The caller closes it."""
+        return redis.Redis(host="127.0.0.1", port=self.port, db=db, password=self.password, socket_timeout=10)
+
+    def ask(self, *command: str | bytes | int, db: int = 0) -> object:
+        """What it answers to one command, on a connection of its own."""
+        with self.client(db) as client:
+            answer: object = client.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]  # untyped
+            return answer
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it is gone."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.kill()
+
+    def start(self) -> None:
+        """After ``stop()`` or ``kill()``, on the same port and with what is on disk."""
+        if self._process.running:
+            raise RuntimeError("redis-server: it runs already")
+        if not self._start():
+            raise AssertionError(f"redis-server does not start again\n{self._process.log()}")
+
+    def restart(self) -> None:
+        """In peace: ``stop()`` and ``start()``."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: its connections stay open and nothing answers."""
+        self._process.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send(signal.SIGCONT)
+
+    def log(self) -> str:
+        return self._process.log()
+
+    def close(self) -> None:
+        """End it and remove its directory. Idempotent."""
+        atexit.unregister(self.close)
+        self._process.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _start(self) -> bool:
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
+        self._process = Process(
+            [self._program, *place, "--databases", "1024", *self._options],
+            cwd=self._directory,
+            log=self._directory / "log",
+        )
+        return self._process.wait_ready(self._answers, START)
+
+    def _answers(self) -> bool:
+        """And is no stranger's: the process id is asked for."""
+        secret = f"AUTH {self.password}\r\n" if self.password else ""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as link:
+                link.sendall(f"{secret}INFO server\r\n".encode())
+                return f"process_id:{self.pid}\r\n".encode() in link.recv(65536)
+        except OSError:
+            return False
