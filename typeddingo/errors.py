@@ -7,7 +7,7 @@ TypedDingoError
 ├─ SendError            NOT accepted: Unroutable · PayloadTooLarge · QueueFull · BrokerBlocked
 ├─ SendUnknown          may have been accepted (timeout or reset before the confirmation)
 ├─ ConnectionLost       the adapter cannot reach its server (cause attached)
-├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError
+├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError · Untrusted
 └─ ResultError          ReportsIgnored · ResultTimeout(TimeoutError) · ResultClosed · ResultExpired · NoHandler
 TaskFailed              the task itself failed; not a TypedDingoError
 """
@@ -42,6 +42,7 @@ __all__ = [
     "TaskFailed",
     "TypedDingoError",
     "Unroutable",
+    "Untrusted",
     "WireError",
 ]
 
@@ -175,6 +176,10 @@ class DecodeError(WireError):
 
 class LimitError(WireError):
     """A frame exceeds a limit (size, depth, count); it was refused before any work was done on it."""
+
+
+class Untrusted(WireError):
+    """A frame does not prove where it comes from: not signed, by a key that is not known here, changed, or too old."""
 
 
 class ResultError(TypedDingoError):

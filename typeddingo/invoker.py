@@ -16,7 +16,7 @@ from typeddingo.converters.codecs import Codecs
 from typeddingo.errors import ArgumentError, DecodeError
 from typeddingo.row import Unfit
 
-__all__ = ["DirectInvoker", "GenericInvoker", "InvokeError", "Invoker", "LazyInvoker", "compile_call"]
+__all__ = ["DirectInvoker", "GenericInvoker", "InvokeError", "Invoker", "LazyInvoker", "compile_call", "invoker_of"]
 
 Call: TypeAlias = Callable[[tuple[object, ...], Mapping[str, object]], object]
 
@@ -108,6 +108,13 @@ class GenericInvoker(LazyInvoker):
         except DecodeError as err:
             raise InvokeError(str(err), task=contract.name, misfits=err.misfits) from None
         return args, kwargs
+
+
+def invoker_of(marshaller: object) -> Invoker:
+    """How what a marshaller decodes reaches a function: as it says itself or, when it wraps another one and has an
+    ``invoker`` for that, as this says; else directly."""
+    invoker = getattr(marshaller, "invoker", marshaller)
+    return invoker if isinstance(invoker, Invoker) else DirectInvoker()
 
 
 def compile_call(invoker: Invoker, contract: Contract, fn: Callable[..., object]) -> Call:

@@ -12,7 +12,7 @@ from typeddingo.contract import Contract
 from typeddingo.errors import ArgumentError, DecodeError, ErrorCode
 from typeddingo.failure import failure_of
 from typeddingo.header import Header
-from typeddingo.invoker import DirectInvoker, Invoker
+from typeddingo.invoker import DirectInvoker, Invoker, invoker_of
 from typeddingo.marshaller import Marshaller
 from typeddingo.message import Failure, Report, Status, TaskMessage
 
@@ -30,11 +30,11 @@ class Wire:
         self._contract = contract
         self._tasks = tasks
         self._reports = reports
-        self.invoker: Invoker = tasks if isinstance(tasks, Invoker) else DirectInvoker()
+        self.invoker: Invoker = invoker_of(tasks)
         """How decoded arguments reach the function: as the marshaller that decoded them says."""
         self._correct: Correct | None = None
-        if isinstance(reports, Invoker) and type(reports).returns is not DirectInvoker.returns:
-            self._correct = reports.returns
+        if type(returned := invoker_of(reports)).returns is not DirectInvoker.returns:
+            self._correct = returned.returns
         """How decoded return values become the annotated types, where the marshaller does not see to it itself."""
 
         self.plain: UsualFrames = _plain_frames(contract, tasks, reports)
