@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pytest
 
 from tests.leftovers import running
 from tests.unit.by_hand import SECONDS, until
 from typeddingo import (
+    Ack,
     App,
     Config,
     ConnectionLost,
@@ -19,12 +21,15 @@ from typeddingo import (
     Limits,
     Meta,
     Parcel,
+    QueueFull,
     Receipt,
+    Result,
     Role,
     SendError,
     SendUnknown,
     Status,
     TaskFailed,
+    TaskMessage,
     compose_bytes,
 )
 from typeddingo.backends.local import LocalBackend
@@ -33,6 +38,7 @@ from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
 from typeddingo.contract import Contract
 from typeddingo.header import Header
 from typeddingo.marshallers.json import JSONMarshaller
+from typeddingo.task_run import TaskRun
 
 Local = LocalBroker | LocalNamedBroker
 
@@ -81,6 +87,26 @@ def app(broker: Local, backend: Reporting) -> Iterator[App]:
         app.use(backend)
         yield app
     assert running() == []
+
+
+def counted(runs: list[int], a: int) -> int:
+    """How often it has run."""
+    runs.append(a)
+    return len(runs)
+
+
+def unreachable() -> SendError:
+    """What an adapter raises that never reached its server."""
+    error = SendError("nothing was sent")
+    error.__cause__ = ConnectionLost("away")
+    return error
+
+
+def send_again(broker: Local, app: App, result: Result[int], fn: Callable[..., object], *args: object) -> None:
+    """The broker delivers the task of this result once more."""
+    task = TaskMessage(result.name, result.id, args)
+    frame = JSONMarshaller().encode_task(Contract.of(fn, name=result.name), task)
+    broker.send([Parcel(task.meta, frame)]).wait(SECONDS)
 
 
 def payload(frame: bytes) -> bytes:
@@ -150,18 +176,117 @@ def test_a_task_that_nobody_here_runs_fails_for_its_caller(broker: Local, backen
         assert [dead.receipt for dead in broker.dead()] == [Receipt.WORKER_NOT_FOUND]
 
 
-def test_a_task_is_settled_only_when_its_report_is_stored(app: App, backend: Reporting) -> None:
+def test_a_report_waits_until_its_reporter_is_back_and_the_task_runs_once(app: App, backend: Reporting) -> None:
     runs: list[int] = []
+    task = app.register("count", partial(counted, runs))
+    backend.failures = [ConnectionLost("away"), QueueFull("full"), unreachable()]
+    app.allocate(task)
+    assert task.call(1).get(SECONDS) == 1
+    assert runs == [1]
 
-    def count(a: int) -> int:
-        runs.append(a)
-        return len(runs)
 
-    task = app.register("count", count)
+def test_a_task_is_settled_only_when_its_report_is_stored(
+    app: App, backend: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typeddingo.outbox.PATIENCE", 0.0)
+    runs: list[int] = []
+    task = app.register("count", partial(counted, runs))
     backend.failures = [ConnectionLost("away")]
     app.allocate(task)
     assert task.call(1).get(SECONDS) == 2, "the first report never came: the task was given back and ran again"
     assert runs == [1, 1]
+
+
+def test_a_task_that_is_delivered_again_while_it_runs_runs_once_and_both_are_settled(
+    app: App, broker: Local, backend: Reporting
+) -> None:
+    runs: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(a: int) -> int:
+        runs.append(a)
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return a
+
+    task = app.register("wait", wait)
+    app.allocate(task, 2)
+    result = task.call(1)
+    assert begun.wait(SECONDS)
+    send_again(broker, app, result, wait, 1)
+    until(lambda: broker.waiting() == 0)
+    go_on.set()
+    assert result.get(SECONDS) == 1
+    app.close()
+    assert runs == [1]
+    assert broker.waiting() == 0, "both deliveries were settled"
+
+
+def test_a_task_that_is_delivered_again_after_its_end_is_reported_again_and_not_run(
+    app: App, broker: Local, backend: Reporting
+) -> None:
+    runs: list[int] = []
+    task = app.register("count", partial(counted, runs))
+    app.allocate(task)
+    result = task.call(1)
+    assert result.get(SECONDS) == 1
+    stream = backend.poll(Meta("count", result.id))
+    send_again(broker, app, result, partial(counted, runs), 1)
+    (frame,) = stream.take(SECONDS)
+    report = JSONMarshaller().decode_report(
+        Contract.of(partial(counted, runs), name="count"), Header.from_bytes(frame), frame
+    )
+    assert report.value == 1
+    app.close()
+    assert runs == [1]
+    assert broker.waiting() == 0
+
+
+@pytest.mark.parametrize(("ack", "waiting"), [(Ack.EARLY, 0), (Ack.LATE, 1)])
+def test_a_worker_acknowledges_a_task_when_it_is_told_to(
+    broker: Local, backend: Reporting, ack: Ack, waiting: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(a: int) -> int:
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return a
+
+    with App("remote", config=Config(mappers=1, ack=ack)) as app:
+        app.use(broker)
+        app.use(backend)
+        task = app.register("wait", wait)
+        app.allocate(task)
+        result = task.call(1)
+        assert begun.wait(SECONDS)
+        broker.close()
+        assert broker.waiting() == waiting, "what is not settled when its broker closes waits for somebody else"
+        go_on.set()
+        assert result.get(SECONDS) == 1
+
+
+def test_whoever_keeps_a_log_hears_of_every_task_and_never_of_its_values(app: App) -> None:
+    heard: list[TaskRun] = []
+    app._runtime.on_task = heard.append  # pyright: ignore[reportPrivateUsage]  # what the worker command sets
+
+    async def later(text: str) -> str:
+        return text
+
+    def fail(text: str) -> None:
+        raise ValueError(text)
+
+    for fn, error in ((fail, "ValueError"), (later, "")):
+        task = app.register(fn.__name__, fn)
+        app.allocate(task)
+        result = task.call("canary")
+        result.wait(SECONDS)
+        until(lambda: len(heard) == 1)
+        run = heard.pop()
+        assert (run.name, run.id, run.attempt, run.error) == (fn.__name__, result.id, 1, error)
+        assert run.status is (Status.FAIL if error else Status.SUCCESS)
+        assert 0 <= run.seconds < SECONDS
+        assert "canary" not in repr(run)
 
 
 def test_a_report_that_may_have_been_stored_is_sent_again(app: App, backend: Reporting) -> None:

@@ -1,0 +1,67 @@
+"""A process that forks after its app was used: the child starts over and leaves the parent's app alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable
+from multiprocessing.queues import SimpleQueue
+
+import pytest
+
+from typeddingo import App, ConfigError
+from typeddingo.backends.local import LocalBackend
+from typeddingo.brokers.local import LocalNamedBroker
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="nothing forks here"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def in_a_child(function: Callable[[], object]) -> str:
+    """What the function returns, or what it raises, in a forked child that ends by itself."""
+    context = multiprocessing.get_context("fork")
+    answers: SimpleQueue[str] = context.SimpleQueue()
+
+    def child() -> None:
+        try:
+            answers.put(repr(function()))
+        except BaseException as error:
+            answers.put(f"{type(error).__name__}: {error}")
+
+    process = context.Process(target=child)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0, "the child hung or died"
+    return answers.get()
+
+
+def test_a_local_app_works_on_in_the_child_and_in_the_parent() -> None:
+    with App("local") as app:
+        task = app.register("add", add)
+        assert task.call(1, 2).get(10) == 3
+        assert in_a_child(lambda: task.call(20, 22).get(10)) == "42"
+        assert task.call(3, 4).get(10) == 7
+
+
+def test_what_was_attached_is_the_parents_and_the_child_is_told_so() -> None:
+    with App("remote") as app:
+        app.use(LocalNamedBroker())
+        app.use(LocalBackend())
+        task = app.register("add", add)
+        app.allocate(task)
+        assert task.call(1, 2).get(10) == 3
+        assert in_a_child(lambda: task.call(1, 2)).startswith(ConfigError.__name__)
+        assert task.call(3, 4).get(10) == 7
+
+
+def test_an_app_that_is_closed_stays_closed_in_the_child() -> None:
+    app = App("local")
+    task = app.register("add", add)
+    app.close()
+    assert in_a_child(lambda: task.call(1, 2)).startswith("ConfigError: task 'add' was not sent: its app is closed")
