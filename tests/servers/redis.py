@@ -7,8 +7,9 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 from urllib.parse import quote
 
 import redis
@@ -52,8 +53,8 @@ class RedisServer:
     def ask(self, *command: str | bytes | int, db: int = 0) -> object:
         """What it answers to one command, on a connection of its own."""
         with self.client(db) as client:
-            answer: object = client.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]  # untyped
-            return answer
+            execute = cast("Callable[..., object]", client.execute_command)  # pyright: ignore[reportUnknownMemberType]
+            return execute(*command)  # redis gives it no type of its own
 
     @property
     def pid(self) -> int:
