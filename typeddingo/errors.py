@@ -150,6 +150,10 @@ class BrokerBlocked(SendError):
 class SendUnknown(TypedDingoError):
     """The broker did not answer in time: the task may or may not have been accepted."""
 
+    id: str = ""
+    """The id of the call. A call that is sent again under it (``id_maker``) is stored once, where the broker can
+    tell; one with an id of its own may make the task run twice."""
+
 
 class ConnectionLost(TypedDingoError):
     """The adapter cannot reach its server. The cause is attached as ``__cause__``."""

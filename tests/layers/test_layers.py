@@ -16,11 +16,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
     ("broker", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
-    ("context", "failure", "outcome", "registry", "runtime", "wire", "outbox", "reception", "desk"),
+    ("context", "failure", "outcome", "window", "task_run", "registry", "runtime", "wire", "outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
     ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks"),
-    ("app", "cli", "", "testing", "testing.*"),
+    ("app", "cli", "commands", "commands.*", "__main__", "", "testing", "testing.*"),
 )
 """From the ground up. A module may import what lies in its own layer or below it."""
 

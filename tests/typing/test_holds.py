@@ -37,6 +37,7 @@ from tests.typing.declared import (
 from typeddingo import (
     App,
     AsyncTask,
+    LocalBackend,
     Report,
     Reports,
     Result,
@@ -168,6 +169,17 @@ def test_map_takes_the_one_argument_that_is_needed() -> None:
     assert_type(as_base.map(range(3)), list[Result[int]])
     assert_type(fetch.map(iter(["u"])), list[Result[bytes]])
     is_([result.get(5) for result in shout.map(["a", "b"])], ["A!", "B!"])
+
+
+def test_a_result_by_id_has_the_type_of_its_task() -> None:
+    with App("remote") as remote:
+        remote.use(LocalBackend())
+        sync, later = remote.register("sync", inner), remote.register("later", inner_async)
+        assert_type(remote.result(sync, "7"), Result[int])
+        assert_type(remote.result(later, "7"), Result[str])
+        assert_type(remote.result("sync", "7", int), Result[int])
+        assert_type(remote.result("elsewhere", "7", list[str]), Result[list[str]])
+        is_(remote.result("sync", "7", int).id, "7")
 
 
 def test_gather_keeps_every_type_in_its_place() -> None:

@@ -178,6 +178,7 @@ def test_a_batch_raises_what_failed_and_ends_those_results(app: App, broker: Dec
     with pytest.raises(ExceptionGroup, match="2 of 3 calls") as caught:
         block()
     assert [type(error) for error in caught.value.exceptions] == [QueueFull, SendUnknown]
+    assert [error.id for error in caught.value.exceptions if isinstance(error, SendUnknown)] == [results[-1].id]
     with pytest.raises(QueueFull):
         results[0].get(SECONDS)
     with pytest.raises(SendUnknown):

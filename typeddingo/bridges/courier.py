@@ -18,7 +18,7 @@ from typeddingo.backend import ReportStream, Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.broker import Confirmation, Parcel, Producer
-from typeddingo.errors import ConfigError, ResultError, TypedDingoError, WireError
+from typeddingo.errors import ConfigError, ResultError, SendUnknown, TypedDingoError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
 from typeddingo.message import Meta, TaskMessage
@@ -132,7 +132,7 @@ class Courier:
             outcome = make(name, new_id(name), option)
             outcome._background = background
             reply_to = store.reply_to if store else ""
-            in_frame = "" if producer.carries_reply_to else reply_to
+            in_frame = "" if producer.carries_reply_to and not wire.signed else reply_to
             frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option, in_frame))
             sent = _Sent(outcome, option, Meta(name, outcome.id, reply_to), wire, store)
             try:
@@ -216,9 +216,9 @@ class Courier:
             return
         try:
             sent.confirmation.wait()
-        except BaseException:
+        except BaseException as error:
             self._forget(sent)
-            raise
+            raise _named(error, sent) from error.__cause__
 
     async def _confirm_async(self, sent: _Sent) -> None:
         assert sent.confirmation is not None
@@ -235,18 +235,30 @@ class Courier:
         sent.confirmation.add_done_callback(answer)
         if (error := await answered) is not None:
             self._forget(sent)
-            raise error
+            raise _named(error, sent) from error.__cause__
 
     def _outcome_of(self, sent: _Sent) -> Exception | None:
         """Wait for one confirmation of a batch; a failure also ends the result."""
         assert sent.confirmation is not None
         try:
             sent.confirmation.wait()
-        except TypedDingoError as error:
+        except TypedDingoError as refused:
+            error = _named(refused, sent)
+            assert isinstance(error, TypedDingoError)
             sent.outcome._close(error)
             self._forget(sent)
             return error
         return None
+
+
+def _named(error: BaseException, sent: _Sent) -> BaseException:
+    """Who does not know whether a task was stored must at least know which. The calls of a batch share one error, so
+    each gets its own."""
+    if not isinstance(error, SendUnknown):
+        return error
+    unknown = SendUnknown(*error.args)
+    unknown.id = sent.outcome.id
+    return unknown
 
 
 def _settle(answered: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
