@@ -106,11 +106,11 @@ class Desk:
 
 
 def _meta(arrival: Arrival) -> Meta:
-    """Where its reports go: the address is in the frame or beside it."""
-    task, _, delivery = arrival
-    return Meta(task.name, task.id, task.reply_to or delivery.reply_to)
+    """Where its reports go."""
+    return Meta(*_key(arrival))
 
 
 def _key(arrival: Arrival) -> Key:
-    task, _, delivery = arrival
-    return task.name, task.id, task.reply_to or delivery.reply_to
+    """The address is in the frame or, unless that is signed, beside it."""
+    task, wire, delivery = arrival
+    return task.name, task.id, task.reply_to if wire.signed else task.reply_to or delivery.reply_to

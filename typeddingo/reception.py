@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typeddingo.broker import Delivery, Parcel, Receipt
 from typeddingo.contract import Contract
-from typeddingo.errors import ErrorCode, WireError
+from typeddingo.errors import ErrorCode, Untrusted, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.failure import not_invoked
 from typeddingo.header import Header
@@ -64,7 +64,8 @@ class Reception:
         except Exception as error:  # a WireError, or the bug of a user's codec
             what = not_invoked(error).message
             self._refuse(delivery, EventCode.UNDECODABLE, what, header)
-            self._report(delivery, wire, header, ErrorCode.INVOKE, what)
+            if not isinstance(error, Untrusted):
+                self._report(delivery, wire, header, ErrorCode.INVOKE, what)
             return None
 
     def unknown(self, delivery: Delivery, header: Header) -> None:
@@ -73,7 +74,8 @@ class Reception:
         what = "no worker here runs a task of this name"
         self._refuse(delivery, EventCode.WORKER_NOT_FOUND, what, header, Receipt.WORKER_NOT_FOUND)
         wire = self._registry.wire_of(entry or _stranger(header.name))
-        self._report(delivery, wire, header, ErrorCode.WORKER_NOT_FOUND, what)
+        if not wire.signed:  # else anybody could have us sign that a call has failed
+            self._report(delivery, wire, header, ErrorCode.WORKER_NOT_FOUND, what)
 
     def _refuse(
         self,

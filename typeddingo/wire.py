@@ -24,7 +24,7 @@ Correct: TypeAlias = Callable[[Callable[..., object], tuple[object, ...]], tuple
 class Wire:
     """Immutable; made anew when a marshaller of the task is set."""
 
-    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "plain")
+    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "plain", "signed")
 
     def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
         self._contract = contract
@@ -32,6 +32,8 @@ class Wire:
         self._reports = reports
         self.invoker: Invoker = invoker_of(tasks)
         """How decoded arguments reach the function: as the marshaller that decoded them says."""
+        self.signed: bool = getattr(tasks, "signs", False)
+        """Calls prove where they come from: what stands beside a frame proves nothing, and is not looked at."""
         self._correct: Correct | None = None
         if type(returned := invoker_of(reports)).returns is not DirectInvoker.returns:
             self._correct = returned.returns

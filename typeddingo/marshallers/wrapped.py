@@ -108,5 +108,5 @@ class WrappedMarshaller(abc.ABC):
         start = header.length
         # Written exactly as ``_wrapped`` writes: what ``unwrap`` does not see is nobody's to choose.
         if start + sum(header.registry) != len(frame) or frame[:start] != header.to_bytes():
-            raise HeaderError("the frame is not as its header says")
+            raise HeaderError(f"the {kind} was not made by a {type(self).__name__}")
         return self.unwrap(kind, decompose_bytes(header, frame))
