@@ -1,0 +1,118 @@
+"""What connects a worker process with its supervisor. Comes from ``supervisor``, which starts it; goes to ``child``.
+
+The process says that it is ready and which files it was made from; the supervisor says nothing: when its end closes,
+it is gone, and the process ends too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, cast
+
+__all__ = ["FarEnd", "Job", "NearEnd"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker process is to do."""
+
+    where: str
+    tasks: tuple[str, ...] = ()
+    """Empty: all of them."""
+    concurrency: int | None = None
+    """Workers a task; None: what the task says, else the app."""
+    processes: int = 1
+    """How many there are; for the announcement."""
+    deadline: float = 10.0
+    connect_deadline: float = 30.0
+    log_format: str = "text"
+    log_level: str = "info"
+    announce: bool = True
+    watch: bool = False
+    """Tell which files the app was made from."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        job = cls(**cast("dict[str, Any]", json.loads(text)))
+        return replace(job, tasks=tuple(job.tasks))  # JSON has lists only
+
+
+@dataclass
+class NearEnd:
+    """The supervisor's end."""
+
+    sock: socket.socket
+    ready: bool = False
+    """Its workers have started."""
+    files: set[str] = field(default_factory=set[str])
+    _rest: bytes = b""
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def read(self) -> bool:
+        """Take in all that has been said. False once the process has closed its end."""
+        rest, is_open = self._rest, True
+        with contextlib.suppress(BlockingIOError):
+            while data := _some(self.sock):
+                rest += data
+            is_open = False
+        *lines, self._rest = rest.split(b"\n")
+        for line in lines:
+            said = cast("dict[str, Any]", json.loads(line))
+            self.ready = self.ready or "ready" in said
+            self.files.update(said.get("files", ()))
+        return is_open
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class FarEnd:
+    """The worker process's end."""
+
+    def __init__(self, number: int) -> None:
+        self._sock = socket.socket(fileno=number)
+        self._sock.set_inheritable(False)
+        self._files: set[str] = set()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def say_ready(self) -> None:
+        """The workers have started."""
+        self._say({"ready": True})
+
+    def say_files(self, files: Iterable[str]) -> None:
+        """What the app was made from; said once."""
+        if new := set(files) - self._files:
+            self._files |= new
+            self._say({"files": sorted(new)})
+
+    def is_cut(self) -> bool:
+        """The supervisor is gone."""
+        try:
+            return self._sock.recv(1, socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def _say(self, what: object) -> None:
+        with contextlib.suppress(OSError):  # gone: is_cut will tell
+            self._sock.sendall(json.dumps(what).encode() + b"\n")
+
+
+def _some(sock: socket.socket) -> bytes:
+    """What there is; nothing at the end, however the other side came to it. Raises ``BlockingIOError``."""
+    try:
+        return sock.recv(65536)
+    except ConnectionError:
+        return b""
