@@ -5,6 +5,7 @@ A task is settled after its report is stored, so one whose worker dies runs agai
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,7 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 from typeddingo._io.threads import Deadline
-from typeddingo.broker import Delivery, Receipt
+from typeddingo.broker import Delivery, Listener, Receipt
 from typeddingo.context import Slot, current_slot
 from typeddingo.desk import Arrival, Desk
 from typeddingo.execute import perform, perform_async
@@ -80,9 +81,10 @@ class Worker:
             while True:
                 delivery = todo.popleft()
                 if self._runtime.closing:
-                    delivery.settle(Receipt.GIVE_BACK)
-                    continue
-                self._run(delivery)
+                    todo.appendleft(delivery)
+                    _give_back(_emptied(todo))
+                else:
+                    self._run(delivery)
         except IndexError:
             mean = (perf_counter() - started) / len(batch)
             return max(1, min(MAX_BATCH, len(batch) * 2, int(BATCH_SECONDS / mean)))
@@ -100,13 +102,7 @@ class Worker:
     def _give_back_if_stuck(self) -> bool:
         """The flusher's look at this worker: what waits behind a slow task goes to somebody else."""
         if self._todo and perf_counter() - self._busy_since > BATCH_SECONDS:
-            stuck: list[tuple[Delivery, Receipt]] = []
-            try:
-                while True:
-                    stuck.append((self._todo.pop(), Receipt.GIVE_BACK))
-            except IndexError:
-                for delivery, receipt in reversed(stuck):
-                    delivery.settle(receipt)
+            _give_back(_emptied(self._todo))
         return bool(self._todo)
 
 
@@ -178,6 +174,23 @@ class AsyncWorkers:
     def _give_back(self, arrival: Arrival) -> None:
         self._desk.give_back(arrival)
         self._free.release()
+
+
+def _emptied(todo: deque[Delivery]) -> list[Delivery]:
+    """What was in it, taken from its end: another thread may be taking from its front."""
+    taken: list[Delivery] = []
+    with contextlib.suppress(IndexError):
+        while True:
+            taken.append(todo.pop())
+    return taken[::-1]
+
+
+def _give_back(deliveries: Sequence[Delivery]) -> None:
+    by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
+    for delivery in deliveries:
+        by_listener.setdefault(delivery.listener, []).append((delivery, Receipt.GIVE_BACK))
+    for listener, receipts in by_listener.items():
+        listener.settle(receipts)
 
 
 def _run(arrival: Arrival, report: Report[object], started: float) -> TaskRun:
