@@ -17,6 +17,8 @@ from typeddingo.errors import ConfigError
 __all__ = ["Address", "Settings", "TLS"]
 
 TLS_SETTINGS = frozenset({"ca", "cert", "key", "verify", "server_name"})
+ENCRYPTED = ("rediss", "amqps")
+_ENOUGH_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Settings:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Which settings there are."""
+        return frozenset(self._values)
+
     def text(self, name: str, default: str) -> str:
         return self._values.get(name, default)
 
@@ -75,7 +82,7 @@ class Settings:
         if name not in self._values:
             return default
         value = self._values[name]
-        if not (value.isascii() and value.isdigit()) or int(value) < least:
+        if not (value.isascii() and value.isdigit() and len(value) <= _ENOUGH_DIGITS) or int(value) < least:
             raise ConfigError(f"{name}= in the URL: expected a whole number of at least {least}")
         return int(value)
 
@@ -109,22 +116,27 @@ class Address:
         """``ports``: the default port of each scheme (0: a socket's path); ``known``: the settings this technology has;
         ``secrets``: credentials that the URL leaves out are read from the environment, as ``<secrets>_USERNAME`` and
         ``<secrets>_PASSWORD``. Raises ``ConfigError``."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise ConfigError(f"{_shown(url)}: this is not a URL; expected {_expected(ports)}") from None
+        if (parts := _split(url)) is None:
+            raise ConfigError(f"{_shown(url)}: this is not a URL; expected {_expected(ports)}")
         if parts.scheme not in ports:
             raise ConfigError(f"{_shown(url)}: expected a URL that begins with {_expected(ports)}")
-        if parts.fragment:
-            raise ConfigError(f"{_shown(url)}: a '#' in the URL must be written %23, in a password too")
+        if parts.fragment or "@" in parts.path + parts.query:
+            # Most likely a part of the password: neither repeated nor taken for a path.
+            raise ConfigError(f"{_shown(url)}: write # as %23, / as %2F, ? as %3F and @ as %40, in a password too")
+        encrypted = parts.scheme in ENCRYPTED
         settings = Settings(_query(parts))
+        if not encrypted and (astray := TLS_SETTINGS & settings.names):
+            raise ConfigError(f"{', '.join(sorted(astray))} in the URL: {parts.scheme}:// is not encrypted")
         settings.only(known | TLS_SETTINGS)
-        encrypted = parts.scheme in ("rediss", "amqps")
+        default = ports[parts.scheme]
+        if default == 0 and (parts.hostname or parts.port or not parts.path.strip("/")):
+            raise ConfigError(f"{_shown(url)}: expected the path of a socket, {parts.scheme}:///run/server.sock")
+        if parts.port == 0:
+            raise ConfigError(f"{_shown(url)}: no server has the port 0")
         return cls(
             scheme=parts.scheme,
             host=parts.hostname or "localhost",
-            port=ports[parts.scheme] if port is None else port,
+            port=default if parts.port is None else parts.port,
             path=unquote(parts.path),
             username=_credential(parts.username, f"{secrets}_USERNAME"),
             password=_credential(parts.password, f"{secrets}_PASSWORD"),
@@ -144,15 +156,24 @@ class Address:
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
+def _split(url: str) -> SplitResult | None:
+    """None: not a URL. Python's own error would show a part of it, perhaps the password, even as a mere context."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port >= 0 else None
+    except ValueError:
+        return None
+
+
 def _credential(in_url: str | None, variable: str) -> str | None:
     return unquote(in_url) if in_url else os.environ.get(variable) or None
 
 
 def _query(parts: SplitResult) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError:
-        raise ConfigError("the URL's settings: expected name=value pairs joined by & after the ?") from None
+    fields = parts.query.split("&") if parts.query else []
+    if not all("=" in field for field in fields):
+        raise ConfigError("the URL's settings: expected name=value pairs joined by & after the ?")
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
     values = dict(pairs)
     if len(values) < len(pairs):
         raise ConfigError("the URL's settings: one is given twice")
