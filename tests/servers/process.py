@@ -58,6 +58,10 @@ class Process:
     def running(self) -> bool:
         return self._child.poll() is None
 
+    def wait(self, timeout: float) -> int:
+        """Its exit code, once it has ended; negative for the signal that ended it. Raises ``TimeoutExpired``."""
+        return self._child.wait(timeout)
+
     def wait_ready(self, ready: Callable[[], bool], timeout: float) -> bool:
         """False when it ended before it was ready; raises ``AssertionError`` with its log when it takes too long."""
         try:
@@ -81,6 +85,13 @@ class Process:
         if self.running:
             self.send(signal.SIGKILL)
         self._child.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: its connections stay open and nothing answers."""
+        self.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.send(signal.SIGCONT)
 
     def send(self, number: signal.Signals) -> None:
         if self.running:

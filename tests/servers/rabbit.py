@@ -9,7 +9,6 @@ import atexit
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -91,6 +90,10 @@ class RabbitServer:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def stop(self) -> None:
         """SIGTERM, and wait until it is gone."""
         self._process.stop(timeout=60)
@@ -113,10 +116,10 @@ class RabbitServer:
 
     def freeze(self) -> None:
         """SIGSTOP: its connections stay open and nothing answers."""
-        self._process.send(signal.SIGSTOP)
+        self._process.freeze()
 
     def thaw(self) -> None:
-        self._process.send(signal.SIGCONT)
+        self._process.thaw()
 
     def log(self) -> str:
         """What it printed and the end of what it logged."""

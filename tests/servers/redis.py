@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -60,6 +59,10 @@ class RedisServer:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def stop(self) -> None:
         """SIGTERM, and wait until it is gone."""
         self._process.stop()
@@ -82,10 +85,10 @@ class RedisServer:
 
     def freeze(self) -> None:
         """SIGSTOP: its connections stay open and nothing answers."""
-        self._process.send(signal.SIGSTOP)
+        self._process.freeze()
 
     def thaw(self) -> None:
-        self._process.send(signal.SIGCONT)
+        self._process.thaw()
 
     def log(self) -> str:
         return self._process.log()

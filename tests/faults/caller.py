@@ -1,0 +1,113 @@
+"""A caller that keeps the account: an app in the test's own process. Comes from ``Scene.caller``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any, Self
+
+from tests.faults.plan import Plan
+from tests.faults.tasks import build
+from typeddingo import Option, Result
+from typeddingo.errors import SendError, SendUnknown
+from typeddingo.events import Event, EventCode, EventLevel, Subscription
+from typeddingo.role import Role
+from typeddingo.testing import Ledger
+
+OWN_IDS = 9
+"""The id of the id maker below."""
+PAUSE = 0.02
+"""Seconds before a refused task is sent again."""
+
+
+class ChosenIDs:
+    """Names the next call of this thread, so that one which may have been stored can be sent again as the same."""
+
+    def __init__(self) -> None:
+        self._next: ContextVar[str] = ContextVar("next id")
+
+    def choose(self, id: str) -> None:
+        self._next.set(id)
+
+    def new_id(self, name: str = "", /) -> str:
+        return self._next.get()
+
+
+class Caller:
+    """Thread-safe. ``results``, ``refused`` and ``unknown`` are by id: what each call came to, the last time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.app = build(plan)
+        self._ids = ChosenIDs()
+        self.app.add_id_maker(OWN_IDS, self._ids)
+        for task in ("note", "other", "poison", "moody", "echo"):
+            self.app.set_id_maker(task, OWN_IDS)
+        self._ledger = Ledger(plan.ledger)
+        self.results: dict[str, Result[Any]] = {}
+        self.refused: dict[str, SendError] = {}
+        self.unknown: dict[str, SendUnknown] = {}
+        self.slowest = 0.0
+        """Seconds of the call that took longest."""
+        self.seconds: list[float] = []
+        self.events: list[Event] = []
+        listening = self.app.listen(Role.ALL, EventLevel.DEBUG)
+        threading.Thread(target=self._listen, args=(listening,), daemon=True).start()
+
+    def send(self, id: str, task: str = "note", *args: object, option: Option | None = None) -> bool:
+        """One call, in the account before this returns. False: it was not stored, or nobody knows."""
+        self._ids.choose(id)
+        began = time.monotonic()
+        try:
+            result = self.app.call(task, *args, option=option)
+        except SendUnknown as error:
+            self._ledger.unknown(id)
+            self.unknown[id] = error
+            return False
+        except SendError as error:
+            self.refused[id] = error
+            return False
+        finally:
+            self.seconds.append(time.monotonic() - began)
+            self.slowest = max(self.slowest, self.seconds[-1])
+        self._ledger.sent(id)
+        self.results[id] = result
+        self.unknown.pop(id, None)
+        self.refused.pop(id, None)
+        return True
+
+    def send_all(
+        self, ids: Iterable[str], task: str = "note", *args: object, threads: int = 4, stubborn: bool = False
+    ) -> None:
+        """Many calls, from several threads; ``stubborn``: what was certainly not stored is sent until it is."""
+
+        def send(id: str) -> None:
+            while not self.send(id, task, *args) and stubborn and id in self.refused:
+                time.sleep(PAUSE)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(send, ids):
+                pass
+
+    def count(self, code: EventCode, text: str = "") -> int:
+        """The events of this kind that hold ``text``, so far."""
+        return sum(event.code is code and text in event.message for event in self.events)
+
+    def close(self) -> None:
+        self.app.close(5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _listen(self, events: Subscription) -> None:
+        for event in events:
+            self.events.append(event)
+
+
+def numbered(count: int, kind: str = "t") -> list[str]:
+    return [f"{kind}{number:06}" for number in range(count)]

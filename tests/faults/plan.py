@@ -1,0 +1,37 @@
+"""What a worker program of a fault test must know. Comes from the test, travels in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from pydantic import TypeAdapter
+
+from tests.faults.scale import SLOTS
+
+VARIABLE = "FAULT_PLAN"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    url: str
+    ledger: str
+    """The file of the account."""
+    backend: str | None = None
+    tasks: tuple[str, ...] = ("note",)
+    slots: int = SLOTS
+    early: bool = False
+    """``Ack.EARLY``."""
+    die_before_receipt: str = ""
+    """A file: the first process that finds it missing makes it, and kills itself between report and receipt."""
+    deadline: float = 10.0
+    """Seconds of ``close`` after SIGTERM."""
+
+    def environment(self) -> dict[str, str]:
+        return {VARIABLE: json.dumps(asdict(self))}
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        return TypeAdapter(cls).validate_json(os.environ[VARIABLE])

@@ -1,0 +1,174 @@
+"""Where a fault test plays: one empty place on a server, its worker processes, its callers and their account."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.faults.caller import Caller
+from tests.faults.plan import Plan
+from tests.faults.scale import PATIENCE
+from tests.faults.technology import OnRabbit, Technology
+from tests.servers.process import Process
+from typeddingo.bridges.urls import open_broker
+from typeddingo.config import Config
+from typeddingo.inspection import Inspector, QueueState
+from typeddingo.testing import Audit, audit, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+QUEUES = ("note", "other", "poison", "moody", "echo")
+
+
+class WorkerProcess:
+    """One worker program; ready when it is made."""
+
+    def __init__(self, plan: Plan, log: Path, program: tuple[str, ...] = ("-m", "tests.faults.worker")) -> None:
+        self._log = log
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **plan.environment()}
+        self.process = Process([sys.executable, *program], cwd=ROOT, log=log, env=environment)
+        self.pid = self.process.pid
+        if not self.process.wait_ready(self.is_ready, PATIENCE):
+            raise AssertionError(f"the worker ended before it was ready\n{self.output()}")
+
+    def is_ready(self) -> bool:
+        return "\nready\n" in f"\n{self.output()}"
+
+    def output(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def told(self, *words: str) -> int:
+        """How many events of this worker hold all these words."""
+        events = (line for line in self.output().splitlines() if line.startswith("event "))
+        return sum(all(word in line for word in words) for line in events)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a process holds of the machine."""
+
+    files: int
+    threads: int
+    megabytes: float
+
+    @classmethod
+    def of(cls, pid: int) -> Footprint:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        files = len(os.listdir(f"/proc/{pid}/fd"))
+        return cls(files, int(status["Threads"]), int(status["VmRSS"].split()[0]) / 1024)
+
+
+class Scene:
+    """One test's; everything it starts ends with it."""
+
+    def __init__(self, technology: Technology, directory: Path) -> None:
+        self.technology = technology
+        self.server = technology.server
+        self.directory = directory
+        self.ledger = directory / "ledger"
+        self.ledger.touch()
+        self._place = technology.new_place()
+        self.plan = Plan(url=technology.url(self._place), ledger=str(self.ledger))
+        self.figures: dict[str, Any] = {}
+        self._workers: list[WorkerProcess] = []
+        self._callers: list[Caller] = []
+        self._numbers = itertools.count(1)
+
+    def url(self, **settings: object) -> str:
+        """The URL of this place, with other settings than the usual ones."""
+        return self.technology.url(self._place, **settings)
+
+    def worker(self, **changes: Any) -> WorkerProcess:
+        """A worker process that is ready; ``changes`` of the plan."""
+        log = self.directory / f"worker-{next(self._numbers)}.log"
+        worker = WorkerProcess(replace(self.plan, **changes), log)
+        self._workers.append(worker)
+        return worker
+
+    def caller(self, **changes: Any) -> Caller:
+        caller = Caller(replace(self.plan, **changes))
+        self._callers.append(caller)
+        return caller
+
+    def remove_queue(self, kind: str) -> int:
+        """The queue of these tasks, behind everybody's back. Returns how many queues it was."""
+        assert isinstance(self.technology, OnRabbit)
+        return self.technology.remove_queues(self._place, kind)
+
+    # the account
+
+    def audit(self) -> Audit:
+        return audit(self.ledger, dead=self.dead_ids())
+
+    def begun(self) -> int:
+        """How many starts there were so far."""
+        return sum(line.startswith("B ") for line in self.ledger.read_text().splitlines())
+
+    def dead_ids(self) -> list[str]:
+        with self.inspector() as inspector:
+            return [dead.id for queue in QUEUES for dead in inspector.dead(queue, 10_000)]
+
+    def wait_done(self, timeout: float = PATIENCE) -> None:
+        """Until everything that was sent has ended or is dead: law 1 in time."""
+
+        def missing() -> frozenset[str]:
+            return audit(self.ledger).lost
+
+        try:
+            eventually(lambda: not (missing() and missing() - set(self.dead_ids())), "all is done", timeout)
+        except AssertionError:
+            raise AssertionError(f"after {timeout} s not done: {self.audit()}; {self.states()}") from None
+
+    def check(self, *, duplicates: int = 0, empty: tuple[str, ...] = ("note",)) -> Audit:
+        """The laws: nothing lost, nothing invented, not more starts than allowed, and nothing left in the queues."""
+        self.wait_done()
+        for queue in empty:
+            self.wait_empty(queue)
+        account = self.audit()
+        self.figures["account"] = str(account)
+        print(f"{self.directory.name}: {account}")
+        account.check(duplicates=duplicates)
+        return account
+
+    def wait_empty(self, queue: str = "note", timeout: float = PATIENCE) -> None:
+        with self.inspector() as inspector:
+
+            def is_empty() -> bool:
+                state = inspector.queue(queue)
+                return not state.waiting and not state.running
+
+            try:
+                eventually(is_empty, f"the queue of {queue} is empty", timeout)
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {inspector.queue(queue)}") from None
+
+    def state(self, queue: str = "note") -> QueueState:
+        with self.inspector() as inspector:
+            return inspector.queue(queue)
+
+    def states(self) -> str:
+        return "; ".join(str(self.state(queue)) for queue in QUEUES)
+
+    @contextmanager
+    def inspector(self) -> Generator[Inspector, None, None]:
+        broker = open_broker(self.plan.url, Config())
+        assert isinstance(broker, Inspector)
+        try:
+            yield broker
+        finally:
+            broker.close()
+
+    # the end
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+        self.technology.repair()
+        for caller in self._callers:
+            caller.close()
+        self.technology.drop_place(self._place)

@@ -1,0 +1,66 @@
+"""The worker program of the fault tests: what ``typeddingo worker`` does, without its supervisor.
+
+Comes from ``Scene.worker``; says ``ready`` when it takes tasks, prints every event, ends in peace on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+from tests.faults.dying import DiesBeforeReceipt
+from tests.faults.plan import Plan
+from tests.faults.tasks import build
+from typeddingo import App
+from typeddingo.bridges.urls import open_backend, open_broker
+from typeddingo.broker import NamedBroker
+from typeddingo.config import Config
+from typeddingo.events import EventLevel, Subscription
+from typeddingo.role import Role
+
+
+def say(text: str) -> None:
+    """One line in one piece: several threads print."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def tell_all(events: Subscription) -> None:
+    for event in events:
+        say(f"event {event.level.name} {event.code.name} {event.message} task={event.task} id={event.id} ({event!r})")
+
+
+def open_app(plan: Plan) -> App:
+    if not plan.die_before_receipt:
+        return build(plan)
+    app = build(plan, where="remote")
+    broker = open_broker(plan.url, Config())
+    assert isinstance(broker, NamedBroker)
+    app.use(DiesBeforeReceipt(broker, plan.die_before_receipt))
+    app.use(open_backend(plan.backend or plan.url, Config()))
+    return app
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
+    plan = Plan.from_environment()
+    stop = threading.Event()
+
+    def end(number: int, frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    app = open_app(plan)
+    threading.Thread(target=tell_all, args=(app.listen(Role.ALL, EventLevel.DEBUG),), daemon=True).start()
+    for task in plan.tasks:
+        app.allocate(task, plan.slots)
+    say("ready")
+    stop.wait()
+    app.close(plan.deadline)
+    say("closed")
+
+
+if __name__ == "__main__":
+    main()
