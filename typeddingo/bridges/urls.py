@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from typing import cast
-from urllib.parse import urlsplit
 
 from typeddingo.backend import Backend
 from typeddingo.broker import Broker, NamedBroker
@@ -30,7 +29,7 @@ def open_backend(url: str, config: Config) -> Backend:
 
 def _open(room: str, url: str, config: Config) -> object:
     """Each adapter module has a function ``connect(url, config)``. The URL may hold a password: no error repeats it."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0].lower()
     if (technology := _TECHNOLOGY.get(scheme)) is None:
         raise ConfigError(
             "App(where): expected 'local', 'remote' or a URL that begins with redis://, rediss://, unix://, "
