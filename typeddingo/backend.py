@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import abc
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from typeddingo.broker import Adapter, Parcel
@@ -27,56 +26,61 @@ class ReportStream:
     Frames pushed before a sink is attached are kept and handed to it first, in order.
     """
 
-    __slots__ = ("_ended", "_frames", "_ready", "_sink", "meta")
+    __slots__ = ("_ended", "_frames", "_lock", "_ready", "_sink", "meta")
 
     def __init__(self, meta: Meta) -> None:
         self.meta: Meta = meta
-        self._ready = threading.Condition()
-        self._frames: deque[bytes] = deque()
+        self._lock = threading.RLock()
+        self._frames: Sequence[bytes] = ()
         self._sink: Sink | None = None
         self._ended: ResultError | None = None
+        self._ready: threading.Condition | None = None  # made by the first ``take``: an app attaches a sink instead
 
     def push(self, frames: Sequence[bytes]) -> None:
         """Adapter side: more reports, in order. Ignored after ``end``."""
-        with self._ready:
+        with self._lock:
             if self._ended is not None:
                 return
             if (sink := self._sink) is None:
-                self._frames.extend(frames)
-                self._ready.notify_all()
+                self._frames = (*self._frames, *frames)
+                self._wake()
                 return
             sink(frames, None)
 
     def end(self, error: ResultError) -> None:
         """Adapter side: no more reports will come, and why. The first call wins."""
-        with self._ready:
+        with self._lock:
             if self._ended is not None:
                 return
             self._ended = error
             if (sink := self._sink) is None:
-                self._ready.notify_all()
+                self._wake()
                 return
             sink((), error)
 
     def attach(self, sink: Sink) -> None:
         """Caller side: everything goes to ``sink`` from now on, what waits here first."""
-        with self._ready:
+        with self._lock:
             self._sink = sink
-            frames = list(self._frames)
-            self._frames.clear()
+            frames, self._frames = self._frames, ()
             if frames or self._ended is not None:
                 sink(frames, self._ended)
 
     def take(self, timeout: float | None = None) -> Sequence[bytes]:
         """Caller side: the frames that are here, waiting at most ``timeout`` seconds for the first.
         Empty on timeout; raises the ``ResultError`` of ``end`` when nothing is left."""
-        with self._ready:
+        with self._lock:
+            if self._ready is None:
+                self._ready = threading.Condition(self._lock)
             self._ready.wait_for(lambda: self._frames or self._ended is not None, timeout)
-            frames = list(self._frames)
-            self._frames.clear()
+            frames, self._frames = self._frames, ()
             if not frames and self._ended is not None:
                 raise self._ended
-            return frames
+            return list(frames)
+
+    def _wake(self) -> None:
+        if self._ready is not None:
+            self._ready.notify_all()
 
 
 class Reporter(Adapter):

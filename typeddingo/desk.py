@@ -22,8 +22,8 @@ from typeddingo.wire import Wire
 
 __all__ = ["Arrival", "Desk"]
 
-Arrival: TypeAlias = "tuple[TaskMessage, Wire, Delivery]"
-"""A decoded task, what encodes its reports, and what is settled at the end."""
+Arrival: TypeAlias = "tuple[TaskMessage, Wire, Delivery, Meta, Key]"
+"""A decoded task, what encodes its reports, what is settled at the end, where reports go, what the window calls it."""
 
 
 class Desk:
@@ -49,15 +49,17 @@ class Desk:
         if (taken := self._reception.task(delivery, self.entry)) is None:
             return None
         task, wire = taken
-        arrival = (task, wire, delivery)
-        if (admitted := self._runtime.window.admit(_key(arrival), delivery)) is not True:
+        # The address is in the frame or, unless that is signed, beside it.
+        key = (task.name, task.id, task.reply_to if wire.signed else task.reply_to or delivery.reply_to)
+        if (admitted := self._runtime.window.admit(key, delivery)) is not True:
             if isinstance(admitted, Done):
                 self._outbox.add(Finished(admitted.parcel, delivery))
             return None
         if self._early:
             delivery.settle(Receipt.OK)
+        arrival = (task, wire, delivery, meta := Meta(*key), key)
         if not task.option.ignore_report:
-            self._outbox.before_report(_meta(arrival))
+            self._outbox.before_report(meta)
             if task.option.monitor_progress:
                 self._send(arrival, Report(task.name, task.id, Status.SENT, task.option))
                 self._send(arrival, Report(task.name, task.id, Status.PROGRESS, task.option))
@@ -65,13 +67,14 @@ class Desk:
 
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """The final report and the receipt, together: they leave with the next ``flush``."""
-        task, wire, delivery = arrival
-        parcel = None if task.option.ignore_report else Parcel(_meta(arrival), wire.encode_report(report))
-        self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, _key(arrival)))
+        task, wire, delivery, meta, key = arrival
+        parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
+        self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, key))
 
     def give_back(self, arrival: Arrival) -> None:
         """It has not started, or will not end here: somebody else runs it. One that was acknowledged is lost."""
-        for delivery in (arrival[2], *self._runtime.window.forget(_key(arrival))):
+        _, _, first, _, key = arrival
+        for delivery in (first, *self._runtime.window.forget(key)):
             delivery.settle(Receipt.GIVE_BACK)
 
     def flush(self) -> bool:
@@ -83,11 +86,12 @@ class Desk:
         self._flusher.arm(soon=True)
 
     def _send(self, arrival: Arrival, report: Report[object]) -> None:
-        self._outbox.add(Finished(Parcel(_meta(arrival), arrival[1].encode_report(report))))
+        _, wire, _, meta, _ = arrival
+        self._outbox.add(Finished(Parcel(meta, wire.encode_report(report))))
         self._flusher.arm()
 
     def _describe(self, arrival: Arrival) -> Context:
-        task, _, delivery = arrival
+        task, _, delivery, _, _ = arrival
 
         def emit(report: Report[object]) -> None:
             self._send(arrival, report)
@@ -103,14 +107,3 @@ class Desk:
 
     def _outbox_chore(self) -> bool:
         return not self._outbox.flush_if_free()
-
-
-def _meta(arrival: Arrival) -> Meta:
-    """Where its reports go."""
-    return Meta(*_key(arrival))
-
-
-def _key(arrival: Arrival) -> Key:
-    """The address is in the frame or, unless that is signed, beside it."""
-    task, wire, delivery = arrival
-    return task.name, task.id, task.reply_to if wire.signed else task.reply_to or delivery.reply_to

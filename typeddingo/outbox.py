@@ -46,6 +46,7 @@ class Outbox:
     def __init__(self, runtime: Runtime, reporter: Reporter | None) -> None:
         self._runtime = runtime
         self._reporter = reporter
+        self._has_hook = reporter is not None and type(reporter).before_report is not Reporter.before_report
         self._items: deque[Finished] = deque()
         self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
 
@@ -55,7 +56,7 @@ class Outbox:
 
     def before_report(self, meta: Meta) -> None:
         """The first report of a task is about to be added."""
-        if self._reporter is not None:
+        if self._has_hook and self._reporter is not None:
             self._reporter.before_report(meta)
 
     def flush(self) -> bool:

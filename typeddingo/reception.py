@@ -34,19 +34,16 @@ class Reception:
         self._registry = registry
         self._outbox = outbox
         self._origin = origin
+        self._limits = runtime.config.limits
 
     def header(self, delivery: Delivery) -> Header | None:
         """Whose frame it is; None when that cannot be told: refused."""
         try:
-            header = Header.from_bytes(delivery.body, max_chunks=self._runtime.config.limits.registry)
+            header = Header.from_bytes(delivery.body, max_chunks=self._limits.registry)
         except WireError as error:
             self._refuse(delivery, EventCode.UNDECODABLE, str(error))
             return None
-        limits = self._runtime.config.limits
-        if (
-            len(header.id.encode(errors="replace")) > limits.id
-            or len(header.name.encode(errors="replace")) > limits.name
-        ):
+        if _size(header.id) > self._limits.id or _size(header.name) > self._limits.name:
             self._refuse(delivery, EventCode.UNDECODABLE, "the id or the name in the header is too long")
             return None
         return header
@@ -98,6 +95,10 @@ class Reception:
         except Exception:  # a name or an id that cannot even be sent back
             return
         self._outbox.add(Finished(parcel))
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
 def _stranger(name: str) -> Entry:

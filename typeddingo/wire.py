@@ -5,7 +5,7 @@ Comes from the registry, used by both bridges (calls out, reports in) and by wor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
 from typeddingo.contract import Contract
@@ -15,6 +15,7 @@ from typeddingo.header import Header
 from typeddingo.invoker import DirectInvoker, Invoker, invoker_of
 from typeddingo.marshaller import Marshaller
 from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.option import Option
 
 __all__ = ["NO_PLAIN_FRAMES", "UsualFrames", "Wire"]
 
@@ -44,15 +45,28 @@ class Wire:
 
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
+        if (
+            not (task.kwargs or task.reply_to or task.option.ignore_report or task.option.monitor_progress)
+            and (frame := self.plain.write_call(task.id, task.args)) is not None
+        ):
+            return frame
         return self._tasks.encode_task(self._contract, task)
 
     def decode_task(self, header: Header, frame: bytes) -> TaskMessage:
         """Raises ``WireError``."""
+        if (args := self.plain.read_call(frame)) is not None:
+            return TaskMessage(header.name, header.id, args, NO_KEYWORDS, PLAIN)
         return self._tasks.decode_task(self._contract, header, frame)
 
     def encode_report(self, report: Report[object]) -> bytes:
         """Total: a report that cannot be encoded (too large, say) becomes the Fail report that says so, because its
         caller waits for one."""
+        if (
+            report.status is Status.SUCCESS
+            and not (report.option.ignore_report or report.option.monitor_progress)
+            and (frame := self.plain.write_success(report.id, report.values)) is not None
+        ):
+            return frame
         try:
             return self._reports.encode_report(self._contract, report)
         except Exception as error:
@@ -64,6 +78,9 @@ class Wire:
 
     def decode_report(self, header: Header, frame: bytes) -> Report[object]:
         """Raises ``WireError``."""
+        if (values := self.plain.read_success(frame)) is not None:
+            result = self._contract.join_returns(values)
+            return Report(header.name, header.id, Status.SUCCESS, PLAIN, None, values, result)
         report = self._reports.decode_report(self._contract, header, frame)
         if self._correct is None or report.status is not Status.SUCCESS:
             return report
@@ -73,6 +90,10 @@ class Wire:
             raise DecodeError(str(error), misfits=error.misfits) from None
         result = self._contract.join_returns(values)
         return Report(report.name, report.id, report.status, report.option, None, values, result)
+
+
+PLAIN = Option()
+NO_KEYWORDS: Mapping[str, object] = {}
 
 
 class UsualFrames(Protocol):

@@ -194,6 +194,6 @@ def _give_back(deliveries: Sequence[Delivery]) -> None:
 
 
 def _run(arrival: Arrival, report: Report[object], started: float) -> TaskRun:
-    task, _, delivery = arrival
+    task, _, delivery, _, _ = arrival
     error = report.failure.exception_type if report.failure else ""
     return TaskRun(task.name, task.id, report.status, perf_counter() - started, delivery.attempt, error)
