@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import closing
 from functools import partial
 
 from typeddingo.app import App
@@ -38,9 +39,9 @@ KILL_SECONDS = 2.0
 
 def main(argv: list[str]) -> int:
     """``argv``: the job as JSON, and the number of the link's file descriptor. Returns the exit code."""
-    job, link = Job.from_json(argv[0]), FarEnd(int(argv[1]))
+    job = Job.from_json(argv[0])
     set_up(job.log_format, job.log_level)
-    with Signals(signal.SIGTERM, signal.SIGINT) as signals:
+    with closing(FarEnd(int(argv[1]))) as link, Signals(signal.SIGTERM, signal.SIGINT) as signals:
         try:
             return _Process(job, link, signals).run()
         except Stop as stop:

@@ -105,6 +105,9 @@ class FarEnd:
         except OSError:
             return True
 
+    def close(self) -> None:
+        self._sock.close()
+
     def _say(self, what: object) -> None:
         with contextlib.suppress(OSError):  # gone: is_cut will tell
             self._sock.sendall(json.dumps(what).encode() + b"\n")

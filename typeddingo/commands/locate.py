@@ -44,7 +44,8 @@ def load_app(where: str) -> App:
         return found
     if isinstance(found, Tasks):
         raise LoadError(f"{where} is a Tasks collection, not an App: name the App that includes it")
-    raise LoadError(f"{where} is not an App but of type {type(found).__name__}{_suggest(module_name)}")
+    what = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
+    raise LoadError(f"{where} is not an App but {what}{_suggest(module_name)}")
 
 
 def _import(name: str) -> ModuleType:
