@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from typeddingo.marshallers.json_safe import JSONSafeMarshaller
     from typeddingo.marshallers.msgpack import MsgpackMarshaller
     from typeddingo.marshallers.signed import SignedMarshaller
-    from typeddingo.marshallers.wrapped import WrappedMarshaller
+    from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
     from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
     from typeddingo.option import Option
     from typeddingo.reports import Reports
@@ -172,7 +172,10 @@ else:
         "marshallers.json_safe": ("JSONSafeMarshaller",),
         "marshallers.msgpack": ("MsgpackMarshaller",),
         "marshallers.signed": ("SignedMarshaller",),
-        "marshallers.wrapped": ("WrappedMarshaller",),
+        "marshallers.wrapped": (
+            "FrameKind",
+            "WrappedMarshaller",
+        ),
         "message": (
             "Failure",
             "Meta",
@@ -270,6 +273,7 @@ __all__ = [
     "CustomMarshaller",
     "SignedMarshaller",
     "WrappedMarshaller",
+    "FrameKind",
     "Codec",
     "Invoker",
     "GenericInvoker",

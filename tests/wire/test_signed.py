@@ -24,7 +24,7 @@ from typeddingo.marshallers.json import JSONMarshaller
 from typeddingo.marshallers.json_safe import JSONSafeCodec, JSONSafeMarshaller
 from typeddingo.marshallers.msgpack import MsgpackMarshaller
 from typeddingo.marshallers.signed import SKEW, SignedMarshaller
-from typeddingo.marshallers.wrapped import Kind, WrappedMarshaller
+from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
 from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 
@@ -325,10 +325,10 @@ class Strange(WrappedMarshaller):
         self._error = error
         self._frame = frame
 
-    def wrap(self, kind: Kind, frame: bytes, /) -> list[bytes]:
+    def wrap(self, kind: FrameKind, frame: bytes, /) -> list[bytes]:
         return [frame[::-1]]
 
-    def unwrap(self, kind: Kind, chunks: list[bytes], /) -> bytes:
+    def unwrap(self, kind: FrameKind, chunks: list[bytes], /) -> bytes:
         if self._error is not None:
             raise self._error
         return chunks[0][::-1] if self._frame is None else self._frame

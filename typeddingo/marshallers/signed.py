@@ -18,7 +18,7 @@ from typing import Final
 from typeddingo.config import Limits
 from typeddingo.errors import ConfigError, Untrusted
 from typeddingo.marshaller import Marshaller
-from typeddingo.marshallers.wrapped import Kind, WrappedMarshaller
+from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
 
 __all__ = ["SignedMarshaller"]
 
@@ -70,18 +70,20 @@ class SignedMarshaller(WrappedMarshaller):
         if not 0 < max_age < math.inf:
             raise ConfigError("SignedMarshaller(max_age): expected a number of seconds above 0")
         # A started signature for each key and kind. The keys themselves are not kept: nothing can show them.
-        self._started: dict[bytes, dict[Kind, hmac.HMAC]] = {_id_bytes(id): _start(key) for id, key in keys.items()}
+        self._started: dict[bytes, dict[FrameKind, hmac.HMAC]] = {
+            _id_bytes(id): _start(key) for id, key in keys.items()
+        }
         self._sign_with = sign_with.encode()
         self._max_age = max_age
         self._clock = clock
 
-    def wrap(self, kind: Kind, frame: bytes, /) -> list[bytes]:
+    def wrap(self, kind: FrameKind, frame: bytes, /) -> list[bytes]:
         """The frame and its seal."""
         moment = max(0, int(self._clock() * 1000))
         front = b"%c%b%c%b" % (_VERSION, moment.to_bytes(8), len(self._sign_with), self._sign_with)
         return [frame, front + self._signature(self._sign_with, kind, front, frame)]
 
-    def unwrap(self, kind: Kind, chunks: list[bytes], /) -> bytes:
+    def unwrap(self, kind: FrameKind, chunks: list[bytes], /) -> bytes:
         """The frame, if the seal is right. Raises ``Untrusted``."""
         if len(chunks) != 2:
             raise Untrusted(f"the {kind} is not signed")
@@ -106,7 +108,7 @@ class SignedMarshaller(WrappedMarshaller):
         inner = type(self._inner).__name__
         return f"<{type(self).__name__} of {inner}, signs with {self._sign_with.decode()!r}, accepts {ids}>"
 
-    def _signature(self, key_id: bytes, kind: Kind, front: bytes, frame: bytes) -> bytes:
+    def _signature(self, key_id: bytes, kind: FrameKind, front: bytes, frame: bytes) -> bytes:
         started = self._started[key_id][kind].copy()
         started.update(front)  # tells its own length: no byte can move from here into the frame
         started.update(frame)
@@ -123,10 +125,10 @@ def _id_bytes(id: str) -> bytes:
     return encoded
 
 
-def _start(key: object) -> dict[Kind, hmac.HMAC]:
+def _start(key: object) -> dict[FrameKind, hmac.HMAC]:
     if not isinstance(key, bytes) or len(key) < _LEAST_KEY:
         raise ConfigError(
             f"SignedMarshaller(keys): a key is {_LEAST_KEY} bytes or more; secrets.token_bytes(32) makes a good one"
         )
-    kinds: tuple[Kind, ...] = ("task", "report")
+    kinds: tuple[FrameKind, ...] = ("task", "report")
     return {kind: hmac.new(key, b"typeddingo signed %b\0" % kind.encode(), "sha256") for kind in kinds}

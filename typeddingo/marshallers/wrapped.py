@@ -20,9 +20,9 @@ from typeddingo.marshallers.departure import check_size
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.message import Report, TaskMessage
 
-__all__ = ["Kind", "WrappedMarshaller"]
+__all__ = ["FrameKind", "WrappedMarshaller"]
 
-Kind: TypeAlias = Literal["task", "report"]
+FrameKind: TypeAlias = Literal["task", "report"]
 """What a frame holds. One kind must not pass for the other."""
 
 
@@ -45,11 +45,11 @@ class WrappedMarshaller(abc.ABC):
         self.signs = type(self).signs or bool(getattr(inner, "signs", False))
 
     @abc.abstractmethod
-    def wrap(self, kind: Kind, frame: bytes, /) -> list[bytes]:
+    def wrap(self, kind: FrameKind, frame: bytes, /) -> list[bytes]:
         """The chunks that travel instead of this frame of the inner marshaller, one at least."""
 
     @abc.abstractmethod
-    def unwrap(self, kind: Kind, chunks: list[bytes], /) -> bytes:
+    def unwrap(self, kind: FrameKind, chunks: list[bytes], /) -> bytes:
         """The frame that ``wrap`` was given. Whatever it raises is an ``Untrusted`` to who called."""
 
     def prepare(self, contract: Contract, /) -> None:
@@ -85,12 +85,12 @@ class WrappedMarshaller(abc.ABC):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {type(self._inner).__name__}>"
 
-    def _wrapped(self, kind: Kind, id: str, name: str, frame: bytes) -> bytes:
+    def _wrapped(self, kind: FrameKind, id: str, name: str, frame: bytes) -> bytes:
         frame = compose_bytes(id, name, self.wrap(kind, frame))
         check_size(name, frame, self._limits)
         return frame
 
-    def _unwrapped(self, kind: Kind, contract: Contract, header: Header, frame: bytes) -> tuple[Header, bytes]:
+    def _unwrapped(self, kind: FrameKind, contract: Contract, header: Header, frame: bytes) -> tuple[Header, bytes]:
         try:
             frame = self._opened(kind, contract.name, header, frame)
             inside = Header.from_bytes(frame, max_chunks=self._limits.registry)
@@ -103,7 +103,7 @@ class WrappedMarshaller(abc.ABC):
             raise Untrusted(f"task {contract.name!r}: the {kind} inside belongs to another call")
         return inside, frame
 
-    def _opened(self, kind: Kind, name: str, header: Header, frame: bytes) -> bytes:
+    def _opened(self, kind: FrameKind, name: str, header: Header, frame: bytes) -> bytes:
         check_arrival(name, header, frame, self._limits)
         start = header.length
         # Written exactly as ``_wrapped`` writes: what ``unwrap`` does not see is nobody's to choose.
