@@ -1,6 +1,9 @@
 """A census of Python's standard library: one typed task a source file, in this process, nothing to configure.
 
     python examples/census.py [--limit N] [--json FILE] [--url URL]
+    TYPEDDINGO_URL=URL typeddingo worker examples.census:app --processes 2
+
+The second starts workers for the first, where URL is that of a broker: redis://localhost:6379/0, amqp://localhost:5672/.
 
 Shows: a frozen dataclass that comes back as itself, a progress bar over many results, and failures (files that are
 unreadable, not UTF-8 or not Python; the library's own test data has some) that are counted and listed, not lost.
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sysconfig
 import time
 import warnings
@@ -113,7 +117,7 @@ class Census:
         return sum(map(of, self.modules))
 
 
-@tasks.task(workers=2)
+@tasks.task(name="census.measure", workers=2)
 def measure(path: Path) -> ModuleStats:
     """Read and parse one file. It must be UTF-8, whatever it declares: anything else is a failure to report."""
     text = path.read_text(encoding="utf-8-sig")
@@ -150,6 +154,14 @@ def measure(path: Path) -> ModuleStats:
     )
 
 
+def app(url: str = os.environ.get("TYPEDDINGO_URL", "local")) -> App:
+    """What the caller and its workers have in common: where the tasks go, and which there are."""
+    warnings.filterwarnings("ignore", module="<unknown>")  # what the sources warn about is not our business
+    app = App(url)
+    app.include(tasks)
+    return app
+
+
 def sources(root: Path) -> Iterator[Path]:
     """Every source file below ``root``, without what was installed later."""
     later = {"site-packages", "dist-packages", "__pycache__"}
@@ -161,16 +173,14 @@ def take_census(app: App, root: Path, paths: Sequence[Path], tick: Callable[[], 
     started = time.perf_counter()
     modules: list[ModuleStats] = []
     failures: list[Unmeasured] = []
-    with warnings.catch_warnings():  # what the sources themselves warn about is not our business
-        warnings.simplefilter("ignore")
-        with app.batch():
-            results = [(path, measure.call(path)) for path in paths]
-        for path, result in results:
-            try:
-                modules.append(result.get())
-            except TaskFailed as failure:
-                failures.append(Unmeasured(path, failure.exception_type, failure.message))
-            tick()
+    with app.batch():
+        results = [(path, measure.call(path)) for path in paths]
+    for path, result in results:
+        try:
+            modules.append(result.get())
+        except TaskFailed as failure:
+            failures.append(Unmeasured(path, failure.exception_type, failure.message))
+        tick()
     return Census(root, time.perf_counter() - started, tuple(modules), tuple(failures))
 
 
@@ -216,7 +226,7 @@ def tables(census: Census) -> Iterator[Table]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description="Measure every source file of Python's standard library.")
-    options.add_argument("--url", default="local", help="where the tasks run (default: local, in this process)")
+    options.add_argument("--url", metavar="URL", help="where tasks go (default: TYPEDDINGO_URL, else this process)")
     options.add_argument("--limit", type=int, metavar="N", help="measure the first N files only")
     options.add_argument("--json", type=Path, metavar="FILE", help="write the whole census there, too")
     given = options.parse_args()
@@ -225,11 +235,9 @@ def main() -> None:
     bar = Progress(
         TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=Console(stderr=True)
     )
-    app = App(given.url)
-    app.include(tasks)
-    with app, bar:
+    with app(given.url) if given.url else app() as opened, bar:
         files = bar.add_task("measuring", total=len(paths))
-        census = take_census(app, root, paths, lambda: bar.advance(files))
+        census = take_census(opened, root, paths, lambda: bar.advance(files))
     console = Console()
     for table in tables(census):
         console.print(table)

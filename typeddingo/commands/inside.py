@@ -10,7 +10,6 @@ from typing import Protocol, runtime_checkable
 
 from typeddingo.app import App
 from typeddingo.bridges.local import LocalBridge
-from typeddingo.bridges.remote import RemoteBridge
 from typeddingo.broker import Adapter
 from typeddingo.commands.exits import Exit, Stop
 from typeddingo.events import Event
@@ -61,16 +60,13 @@ def need_remote(app: App, where: str) -> None:
 
 def adapters(app: App) -> Sequence[Adapter]:
     """The broker and the backend that are attached; one that is both comes once."""
-    return tuple(app._bridge._adapters.held) if isinstance(app._bridge, RemoteBridge) else ()
+    return tuple(app._bridge.attached())
 
 
 def inspector(app: App, where: str) -> Inspector:
-    """What shows the queues of the app's broker. Raises ``Stop`` where there is none."""
+    """What shows the queues of the app's broker. Raises ``Stop`` or ``ConfigError`` where there is none."""
     need_remote(app, where)
-    for adapter in adapters(app):
-        if isinstance(adapter, Inspector):
-            return adapter
-    raise Stop(Exit.USAGE, f"{where} has no broker whose queues can be looked at: attach one by its URL")
+    return app._inspector()
 
 
 def on_event(app: App, callback: Callable[[Event], object]) -> None:
