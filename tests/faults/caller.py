@@ -12,6 +12,8 @@ from typing import Any, Self
 from tests.faults.plan import Plan
 from tests.faults.tasks import build
 from typeddingo import Option, Result
+from typeddingo.bridges.urls import open_backend, open_broker
+from typeddingo.config import Config
 from typeddingo.errors import SendError, SendUnknown
 from typeddingo.events import Event, EventCode, EventLevel, Subscription
 from typeddingo.role import Role
@@ -40,7 +42,11 @@ class Caller:
     """Thread-safe. ``results``, ``refused`` and ``unknown`` are by id: what each call came to, the last time."""
 
     def __init__(self, plan: Plan) -> None:
-        self.app = build(plan)
+        self.app = build(plan, where="remote")
+        self.broker = open_broker(plan.url, Config())
+        self.backend = open_backend(plan.backend or plan.url, Config())
+        self.app.use(self.broker)
+        self.app.use(self.backend)
         self._ids = ChosenIDs()
         self.app.add_id_maker(OWN_IDS, self._ids)
         for task in ("note", "other", "poison", "moody", "echo"):
@@ -94,6 +100,11 @@ class Caller:
     def count(self, code: EventCode, text: str = "") -> int:
         """The events of this kind that hold ``text``, so far."""
         return sum(event.code is code and text in event.message for event in self.events)
+
+    @property
+    def reply_to(self) -> str:
+        """Where reports to this caller go."""
+        return self.backend.reply_to
 
     def close(self) -> None:
         self.app.close(5)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from tests.faults.plan import Plan
 from tests.faults.scale import PATIENCE
 from tests.faults.technology import OnRabbit, Technology
 from tests.servers.process import Process
-from typeddingo.bridges.urls import open_broker
+from typeddingo.backend import Backend
+from typeddingo.bridges.urls import open_backend, open_broker
 from typeddingo.config import Config
 from typeddingo.inspection import Inspector, QueueState
-from typeddingo.testing import Audit, audit, eventually
+from typeddingo.role import Role
+from typeddingo.testing import Audit, Ledger, audit, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = ("note", "other", "poison", "moody", "echo")
@@ -37,7 +40,8 @@ class WorkerProcess:
             raise AssertionError(f"the worker ended before it was ready\n{self.output()}")
 
     def is_ready(self) -> bool:
-        return "\nready\n" in f"\n{self.output()}"
+        """Our program says so; the command line says which tasks it runs, when it does."""
+        return "\nready\n" in f"\n{self.output()}" or "runs note(" in self.output()
 
     def output(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
@@ -61,6 +65,11 @@ class Footprint:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         files = len(os.listdir(f"/proc/{pid}/fd"))
         return cls(files, int(status["Threads"]), int(status["VmRSS"].split()[0]) / 1024)
+
+    @classmethod
+    def here(cls) -> Footprint:
+        """Of this process, whose callers are part of the scene."""
+        return cls.of(os.getpid())
 
 
 class Scene:
@@ -90,6 +99,37 @@ class Scene:
         self._workers.append(worker)
         return worker
 
+    def command(self, *options: str) -> WorkerProcess:
+        """``typeddingo worker``, one process of it."""
+        program = (
+            "-m",
+            "typeddingo",
+            "worker",
+            "tests.faults.app:app",
+            "--tasks",
+            "note",
+            "--processes",
+            "1",
+            *options,
+        )
+        worker = WorkerProcess(self.plan, self.directory / f"worker-{next(self._numbers)}.log", program)
+        self._workers.append(worker)
+        return worker
+
+    def program(self, module: str, *arguments: str, exits: int) -> str:
+        """Run another program to its end; what it prints. Raises ``AssertionError`` for another exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.plan.environment()},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == exits, f"{module} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
     def caller(self, **changes: Any) -> Caller:
         caller = Caller(replace(self.plan, **changes))
         self._callers.append(caller)
@@ -100,7 +140,25 @@ class Scene:
         assert isinstance(self.technology, OnRabbit)
         return self.technology.remove_queues(self._place, kind)
 
+    def sends_again(self, caller: Caller, id: str, timeout: float = PATIENCE) -> bool:
+        """Whether a call is stored in time, sent again as long as it is not."""
+        with suppress(AssertionError):
+            eventually(lambda: caller.send(id, "note", 0.0), timeout=timeout)
+        return id in caller.results
+
+    def leftovers(self) -> set[str]:
+        """What there is in this place, whoever made it: keys, or queues and exchanges."""
+        return self.technology.leftovers(self._place)
+
+    def queues_of(self, task: str) -> set[str]:
+        """Those of it that belong to a task's queue, which stays."""
+        return {name for name in self.leftovers() if task in name}
+
     # the account
+
+    def note_sent(self, id: str) -> None:
+        """The test itself has stored a task."""
+        Ledger(self.ledger).sent(id)
 
     def audit(self) -> Audit:
         return audit(self.ledger, dead=self.dead_ids())
@@ -108,6 +166,10 @@ class Scene:
     def begun(self) -> int:
         """How many starts there were so far."""
         return sum(line.startswith("B ") for line in self.ledger.read_text().splitlines())
+
+    def completed(self) -> int:
+        """How many ends there were so far."""
+        return sum(line.startswith("E ") for line in self.ledger.read_text().splitlines())
 
     def dead_ids(self) -> list[str]:
         with self.inspector() as inspector:
@@ -162,6 +224,15 @@ class Scene:
             yield broker
         finally:
             broker.close()
+
+    @contextmanager
+    def backend(self) -> Generator[Backend, None, None]:
+        backend = open_backend(self.plan.backend or self.plan.url, Config())
+        try:
+            backend.expect(Role.REPORTER)
+            yield backend
+        finally:
+            backend.close()
 
     # the end
 

@@ -37,6 +37,10 @@ class Technology(abc.ABC):
         """Whatever a test did to the server: it runs again, and answers."""
 
     @abc.abstractmethod
+    def leftovers(self, place: str) -> set[str]:
+        """The names of everything there is in a place."""
+
+    @abc.abstractmethod
     def connections(self) -> int:
         """How many clients are connected."""
 
@@ -68,6 +72,21 @@ class OnRedis(Technology):
             self.server.start()
         self.server.ask("CONFIG", "SET", "maxmemory", "0")
 
+    def leftovers(self, place: str) -> set[str]:
+        return set(self._keys(int(place)))
+
+    def remove(self, how: str) -> None:
+        """Every stream of tasks, as whole databases, as groups or as keys."""
+        if how == "FLUSHALL":
+            self.server.ask("FLUSHALL")
+        for key in self._keys(0):
+            if self.server.ask("TYPE", key) in (b"stream", "stream") and "note" in key:
+                for group in cast("list[dict[bytes, bytes]]", self.server.ask("XINFO", "GROUPS", key)):
+                    self.server.ask(*(["XGROUP", "DESTROY", key, group[b"name"]] if how != "DEL" else ["DEL", key]))
+
+    def _keys(self, db: int) -> list[str]:
+        return [key.decode() for key in cast("list[bytes]", self.server.ask("KEYS", "*", db=db))]
+
     def connections(self) -> int:
         listed = self.server.ask("CLIENT", "LIST")
         return len(cast("list[object]", listed)) - 1  # without the one that asks
@@ -98,6 +117,9 @@ class OnRabbit(Technology):
         if not self.server.running:
             self.server.start()
         self.set_memory_limit(0.4)
+
+    def leftovers(self, place: str) -> set[str]:
+        return set(self.server.ctl("-p", place, "list_queues", "name", "--no-table-headers").split())
 
     def remove_queues(self, place: str, kind: str) -> int:
         """Those of this place that hold tasks called ``kind``, with what is in them. Returns how many there were."""

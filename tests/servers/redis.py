@@ -55,6 +55,10 @@ class RedisServer:
             execute = cast("Callable[..., object]", client.execute_command)  # pyright: ignore[reportUnknownMemberType]
             return execute(*command)  # redis gives it no type of its own
 
+    def info(self, what: str) -> int:
+        """One number of what it says of itself, for example ``used_memory``."""
+        return int(cast("dict[str, int]", self.ask("INFO"))[what])
+
     @property
     def pid(self) -> int:
         return self._process.pid
