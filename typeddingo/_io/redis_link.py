@@ -1,0 +1,233 @@
+"""One connection to Redis, for one thread at a time. Comes from ``RedisServer.connect``, used by brokers and backends.
+
+Commands go out and replies come in as the protocol has them, below redis-py's clients: those answer in a shape that
+depends on their version and how they were made, and some send a command again that the server may have carried out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry
+
+from typeddingo._io.redis_settings import RedisSettings
+from typeddingo._io.redis_tls import TLSConnection
+from typeddingo._io.threads import Deadline
+from typeddingo.errors import ConfigError, ConnectionLost, QueueFull
+
+__all__ = ["Call", "Command", "RedisLink", "Refused", "Reply", "Script", "whole"]
+
+Argument: TypeAlias = "str | bytes | int | float"
+Reply: TypeAlias = "int | bytes | list[Reply] | Refused | None"
+
+
+class Refused(Exception):
+    """The server answered a command with an error. ``code`` is the first word of it."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+
+    def error(self) -> Exception:
+        """The error of ours for what the server's configuration or state forbids."""
+        if self.code == "OOM":
+            return QueueFull("Redis has no memory left for this: free some, or raise its maxmemory")
+        if self.code == "NOPERM":
+            return ConfigError(f"Redis does not let this user do what is needed: {self}")
+        if self.code in _NOT_NOW:
+            return ConnectionLost(f"Redis cannot serve at the moment: {self.code}")
+        return ConfigError(f"Redis refused a command: {self}")
+
+
+_NOT_NOW = frozenset({"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF"})
+
+
+class Script:
+    """A Lua script that the server runs as one step."""
+
+    def __init__(self, text: str, *, always: bool = False) -> None:
+        """``always``: it runs on a server without free memory, too, because it is what frees memory."""
+        flags = " flags=allow-oom" if always else ""
+        self.text = f"#!lua{flags}\n{text}"
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Call(NamedTuple):
+    """One run of a script."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[Argument] = ()
+
+    @property
+    def short(self) -> tuple[Argument, ...]:
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.arguments)
+
+    @property
+    def full(self) -> tuple[Argument, ...]:
+        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.arguments)
+
+
+Command: TypeAlias = "Call | tuple[Argument, ...]"
+
+
+class _Connection(Protocol):
+    """What is used of redis-py."""
+
+    def connect(self) -> None: ...
+    def disconnect(self) -> None: ...
+    def pack_commands(self, commands: Sequence[Sequence[Argument]], /) -> Sequence[bytes]: ...
+    def send_packed_command(self, command: Sequence[bytes], /) -> None: ...
+    def can_read(self, timeout: float, /) -> bool: ...
+    def read_response(self) -> Reply: ...
+
+
+class RedisLink:
+    """Every method raises ``ConnectionLost`` when the server cannot be reached or does not answer in time; the link is
+    ``broken`` then, and of no more use."""
+
+    def __init__(self, settings: RedisSettings, patience: float) -> None:
+        """``patience``: seconds for each step of the connection and for the rest of a reply that has begun."""
+        self._address = settings.address
+        self._connection = _connection(settings, patience)
+        self.patience = patience
+        self.broken = False
+        self.deadline = Deadline(patience)
+        """When whoever uses the link at the moment gives up."""
+
+    def open(self) -> None:
+        """Raises ``ConfigError`` when the server does not accept us."""
+        try:
+            self._connection.connect()
+        except (RedisError, OSError) as error:
+            raise self._lost(error, "the server cannot be reached") from error
+
+    def call(self, command: Command, patience: float | None = None) -> Reply:
+        """One command and its answer, within ``patience`` seconds or until the deadline. Raises ``Refused``."""
+        (reply,) = self.pipeline([command], patience)
+        if isinstance(reply, Refused):
+            raise reply
+        return reply
+
+    def pipeline(self, commands: Sequence[Command], patience: float | None = None) -> list[Reply]:
+        """Several in one go; one that is refused has its ``Refused`` for an answer."""
+        replies = self._exchange([c.short if isinstance(c, Call) else c for c in commands], patience)
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, Refused) and reply.code == "NOSCRIPT"]
+        if unknown:
+            calls = [cast("Call", commands[at]) for at in unknown]
+            for at, reply in zip(unknown, self._exchange([call.full for call in calls], patience), strict=True):
+                replies[at] = reply
+        return replies
+
+    def close(self) -> None:
+        """Idempotent. In a forked child it leaves the parent's connection alone."""
+        self.broken = True
+        with contextlib.suppress(Exception):
+            self._connection.disconnect()
+
+    def _exchange(self, commands: Sequence[tuple[Argument, ...]], patience: float | None) -> list[Reply]:
+        connection = self._connection
+        limit = self.deadline if patience is None else Deadline(patience)
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            replies: list[Reply] = []
+            for _ in commands:
+                left = limit.left
+                if left is not None and not connection.can_read(max(left, 0.001)):
+                    raise TimeoutError("no answer in time")
+                replies.append(self._read())
+        except (RedisError, OSError) as error:
+            raise self._lost(error, "the connection was lost") from error
+        except BaseException:  # interrupted in the middle of an answer: what comes next on this link is not for us
+            self.close()
+            raise
+        return replies
+
+    def _read(self) -> Reply:
+        try:
+            return self._connection.read_response()
+        except ResponseError as error:
+            return _refused(error)
+
+    def _lost(self, error: Exception, what: str) -> Exception:
+        """The error of ours, without a word of what was sent."""
+        self.close()
+        if isinstance(error, (AuthenticationError, NoPermissionError)):
+            return ConfigError(f"{self._address}: Redis does not accept the credentials of the URL or the environment")
+        if isinstance(error, ResponseError):
+            return ConfigError(f"{self._address}: {_refused(error)}")
+        if isinstance(error, (redis.TimeoutError, TimeoutError)):
+            what = "the server does not answer"
+        elif isinstance(error, redis.BusyLoadingError):
+            what = "the server is loading its data"
+        return ConnectionLost(f"{self._address}: {what}")
+
+
+def _refused(error: ResponseError) -> Refused:
+    text = str(error)
+    if isinstance(error, NoScriptError):
+        return Refused("NOSCRIPT", text)
+    if isinstance(error, OutOfMemoryError):
+        return Refused("OOM", text)
+    if isinstance(error, ReadOnlyError):
+        return Refused("READONLY", text)
+    if isinstance(error, NoPermissionError):
+        return Refused("NOPERM", text)
+    code, _, rest = text.partition(" ")
+    return Refused(code, rest)
+
+
+def _connection(settings: RedisSettings, patience: float) -> _Connection:
+    address = settings.address
+    common: dict[str, object] = {
+        "db": settings.db,
+        "username": address.username,
+        "password": address.password,
+        "socket_timeout": patience,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "health_check_interval": 0,
+        "client_name": "typeddingo",
+    }
+    if address.port == 0:
+        return _make(redis.UnixDomainSocketConnection, path=address.path, **common)
+    common |= {
+        "host": address.host,
+        "port": address.port,
+        "socket_connect_timeout": patience,
+        "socket_keepalive": True,
+        "socket_keepalive_options": _keepalive(),
+    }
+    if (tls := address.tls) is None:
+        return _make(redis.Connection, **common)
+    return _make(TLSConnection, tls=tls, **common)
+
+
+def _make(kind: Callable[..., object], **options: object) -> _Connection:
+    return cast("_Connection", kind(**options))
+
+
+def _keepalive() -> dict[int, int]:
+    """A peer that is gone is noticed after 45 seconds, where the system can be told so."""
+    wanted = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+
+
+def whole(reply: Reply) -> list[Reply]:
+    """A reply that is a list; nothing at all for anything else."""
+    return reply if isinstance(reply, list) else []

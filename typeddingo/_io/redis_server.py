@@ -1,0 +1,192 @@
+"""The connections of one broker or backend to its Redis. Made by the adapters, gives them ``RedisLink``s.
+
+Links that wait in a blocking read belong to whoever waits; the others are shared: taken for one exchange and put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from typeddingo._io.redis_checks import check_server
+from typeddingo._io.redis_link import RedisLink, Refused
+from typeddingo._io.redis_pace import Pace
+from typeddingo._io.redis_settings import RedisSettings
+from typeddingo._io.threads import Deadline
+from typeddingo.errors import ConfigError, ConnectionLost
+from typeddingo.events import Event, EventCode, EventLevel, EventSource
+from typeddingo.role import Role
+
+__all__ = ["RedisServer", "Unreached"]
+
+T = TypeVar("T")
+
+NOT_NOW = 0.1
+"""Seconds until a server is asked again that answers, but cannot serve: it loads its data, or is a replica."""
+LEAST = 1.0
+"""Seconds that every try to connect gets, if the settings do not say less."""
+KEPT = 8
+"""Idle links that are kept."""
+
+
+class Unreached(ConnectionLost):
+    """Nothing was ever sent: the server has certainly not done it."""
+
+
+class RedisServer:
+    """Thread-safe. Opens no connection before the first is needed."""
+
+    def __init__(self, settings: RedisSettings, origin: Role, events: EventSource) -> None:
+        self.settings = settings
+        self.closing = threading.Event()
+        self._where = str(settings.address)
+        self._origin = origin
+        self._events = events
+        self._pace = Pace()
+        self._lock = threading.Lock()
+        self._idle: list[RedisLink] = []
+        self._checked = not settings.check
+        self._lost = False
+        self._complained = False
+        self._pid = os.getpid()
+
+    @property
+    def is_forked(self) -> bool:
+        """This is a child of the process that made it: its connections are not ours."""
+        return os.getpid() != self._pid
+
+    def run(self, work: Callable[[RedisLink], T], seconds: float | None = None, *, again: bool = True) -> T:
+        """Do ``work``, within ``seconds`` (None: the send timeout), on new connections when it is lost; ``again``: also
+        what may have been done already. Raises ``Unreached``, ``ConnectionLost`` or ``ConfigError``."""
+        deadline = Deadline(self.settings.send_timeout if seconds is None else seconds)
+        sent: ConnectionLost | None = None
+        while True:
+            try:
+                link = self._take(deadline)
+            except ConnectionLost as error:
+                raise sent or Unreached(str(error)) from error
+            link.deadline = deadline
+            try:
+                result = work(link)
+            except ConnectionLost as error:
+                self.lost(error)
+                if not again or deadline.passed or self.closing.is_set():
+                    raise
+                sent = error
+                continue
+            except Refused as refused:
+                self._give(link)
+                refusal = refused.error()
+                if not isinstance(refusal, ConnectionLost):
+                    raise refusal from refused
+                if deadline.passed or self.closing.wait(NOT_NOW):
+                    raise sent or Unreached(str(refusal)) from refused
+            except BaseException:
+                link.close()
+                raise
+            else:
+                self._give(link)
+                return result
+
+    def connect(self, deadline: Deadline) -> RedisLink:
+        """A new link, tried for until the deadline or until the server is being closed. The caller closes it. Raises
+        ``Unreached`` or ``ConfigError``."""
+        if self.is_forked:
+            raise ConfigError("this object was made before the process forked: make a new one in the child")
+        while True:
+            self._await_turn(deadline)
+            link = RedisLink(self.settings, self._patience(deadline))
+            try:
+                link.open()
+                self._check(link)
+            except Refused as refused:
+                error = refused.error()
+            except (ConnectionLost, ConfigError) as failed:
+                error = failed
+            except BaseException:
+                link.close()
+                raise
+            else:
+                self._found()
+                return link
+            link.close()
+            self._pace.failed()
+            if not isinstance(error, ConnectionLost):
+                raise error
+            self.lost(error)
+            if deadline.passed or self.closing.is_set():
+                raise Unreached(str(error)) from error
+
+    def lost(self, error: ConnectionLost) -> None:
+        """Somebody's connection was lost. Told once, until the server is found again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            told, self._lost = self._lost, True
+        for link in idle:
+            link.close()
+        if not told:
+            self.tell(EventLevel.WARNING, EventCode.CONNECTION, f"{error}: trying again until it is back")
+
+    def complain(self, error: ConfigError) -> None:
+        """Somebody who goes on trying was turned away. Told once, until the server lets us in."""
+        with self._lock:
+            told, self._complained = self._complained, True
+        if not told:
+            self.tell(EventLevel.ERROR, EventCode.CONNECTION, str(error))
+
+    def tell(self, level: EventLevel, code: EventCode, message: str, task: str = "", id: str = "") -> None:
+        if self._events.active:
+            self._events.publish(Event(self._origin, level, code, message, task=task, id=id))
+
+    def close(self) -> None:
+        """Close what is idle; who waits for a connection gets none. Idempotent."""
+        self.closing.set()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for link in idle:
+            link.close()
+
+    def _take(self, deadline: Deadline) -> RedisLink:
+        if self._idle and not self.is_forked:
+            with contextlib.suppress(IndexError):
+                return self._idle.pop()
+        return self.connect(deadline)
+
+    def _give(self, link: RedisLink) -> None:
+        with self._lock:
+            good = not link.broken and not self._lost and link.patience == self.settings.connect_timeout
+            if good and not self.closing.is_set() and len(self._idle) < KEPT:
+                self._idle.append(link)
+                return
+        link.close()
+
+    def _patience(self, deadline: Deadline) -> float:
+        """For a connection tried for by who has so much time left; a moment too long rather than none at all."""
+        return min(self.settings.connect_timeout, max(LEAST, _least(self.settings.connect_timeout, deadline.left)))
+
+    def _await_turn(self, deadline: Deadline) -> None:
+        while (pause := self._pace.pause()) > 0:
+            left = deadline.left
+            if self.closing.wait(_least(pause, left)) or (left is not None and left <= pause):
+                raise Unreached(f"{self._where}: the server cannot be reached")
+
+    def _check(self, link: RedisLink) -> None:
+        if self._checked:
+            return
+        check_server(link, self._where, lambda text: self.tell(EventLevel.WARNING, EventCode.CONNECTION, text))
+        self._checked = True
+
+    def _found(self) -> None:
+        self._pace.worked()
+        with self._lock:
+            told, self._lost = self._lost, False
+            self._complained = False
+        if told:
+            self.tell(EventLevel.INFO, EventCode.CONNECTION, f"{self._where}: connected again")
+
+
+def _least(seconds: float, left: float | None) -> float:
+    return seconds if left is None else max(0.0, min(seconds, left))

@@ -1,0 +1,225 @@
+"""The steps of the native layout that must not be torn apart, as scripts of the server. Used by ``_redis_queue``.
+
+A task is an entry of a stream. The group "workers" knows who holds it (its *owner*) and how often it was handed out.
+What is given back belongs to nobody, which is the consumer "free". Every script looks first whether what it is about
+to change is still its caller's, so that a worker which was believed dead does no harm when it wakes up.
+"""
+
+from __future__ import annotations
+
+from typeddingo._io.redis_link import Script
+
+__all__ = [
+    "CLAIM_FREE",
+    "CLAIM_SUSPECT",
+    "FREE",
+    "GROUP",
+    "LEAVE",
+    "LOOK",
+    "RENEW",
+    "SEND",
+    "SETTLE",
+    "SWEEP_CONSUMERS",
+]
+
+GROUP = "workers"
+FREE = "free"
+
+WINDOW = 300
+"""Seconds of one set of sent tasks; the current and the two before it are looked into."""
+DEAD_SECONDS = 7 * 24 * 3600
+DEAD_ENTRIES = 10_000
+MOST = 10_000
+"""Entries that one script looks at."""
+
+SEND = Script(f"""
+-- KEYS: a stream a queue. ARGV: the bound (0: none), then for each queue: what its windows are called, how much room it
+-- needs, how many tasks, and for each task: its digest, the address of its reports, its frame.
+local bucket = math.floor(redis.call('TIME')[1] / {WINDOW})
+local bound, at, known, jobs = tonumber(ARGV[1]), 2, 0, {{}}
+for q = 1, #KEYS do
+  local windows, needed, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  at = at + 3
+  local digests, seen, fresh = {{}}, {{}}, {{}}
+  for i = 1, count do digests[i] = ARGV[at + 3 * (i - 1)] end
+  for age = 0, 2 do
+    for i, is in ipairs(redis.call('SMISMEMBER', windows .. (bucket - age), unpack(digests))) do
+      if is == 1 then seen[digests[i]] = true end
+    end
+  end
+  for i = 1, count do
+    if seen[digests[i]] then known = known + 1
+    else seen[digests[i]] = true; fresh[#fresh + 1] = at + 3 * (i - 1) end
+  end
+  if bound > 0 and needed > 0 and #fresh == count and redis.call('XLEN', KEYS[q]) + needed > bound then return -1 end
+  jobs[q] = {{windows .. bucket, digests, fresh}}
+  at = at + 3 * count
+end
+for q, job in ipairs(jobs) do
+  if #job[3] > 0 then
+    redis.call('SADD', job[1], unpack(job[2]))
+    redis.call('EXPIRE', job[1], {4 * WINDOW})
+    for _, i in ipairs(job[3]) do
+      if ARGV[i + 1] == '' then redis.call('XADD', KEYS[q], '*', 'b', ARGV[i + 2])
+      else redis.call('XADD', KEYS[q], '*', 'b', ARGV[i + 2], 'r', ARGV[i + 1]) end
+    end
+  end
+end
+return known
+""")
+"""Stores tasks, each once in ten minutes. Returns how many were there already; -1: there is no room, none is stored."""
+
+_BURY = f"""
+local function bury(stream, dead, id, why, times)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  if entry then
+    local fields = entry[2]
+    fields[#fields + 1] = 'why'; fields[#fields + 1] = why
+    fields[#fields + 1] = 'times'; fields[#fields + 1] = times
+    redis.call('XADD', dead, '*', unpack(fields))
+    redis.call('XTRIM', dead, 'MAXLEN', '~', {DEAD_ENTRIES})
+    redis.call('XTRIM', dead, 'MINID', '~', (redis.call('TIME')[1] - {DEAD_SECONDS}) .. '000')
+  end
+  return entry
+end
+"""
+
+SETTLE = Script(
+    f"""{_BURY}
+-- KEYS: stream, dead letters. ARGV: owner, lowest and highest id, then for each task: id, 'done', 'back' or why it died
+local owner, times, gone = ARGV[1], {{}}, {{}}
+local held = redis.pcall('XPENDING', KEYS[1], '{GROUP}', ARGV[2], ARGV[3], {MOST}, owner)
+if held.err then return 0 end
+for _, entry in ipairs(held) do times[entry[1]] = entry[4] end
+for i = 4, #ARGV, 2 do
+  local id, what = ARGV[i], ARGV[i + 1]
+  if times[id] then
+    if what == 'back' then
+      redis.call('XCLAIM', KEYS[1], '{GROUP}', '{FREE}', 0, id, 'RETRYCOUNT', math.max(0, times[id] - 1), 'JUSTID')
+    else
+      if what ~= 'done' then bury(KEYS[1], KEYS[2], id, what, times[id]) end
+      gone[#gone + 1] = id
+    end
+    times[id] = nil
+  end
+end
+if #gone > 0 then
+  redis.call('XACK', KEYS[1], '{GROUP}', unpack(gone))
+  redis.call('XDEL', KEYS[1], unpack(gone))
+end
+return #gone
+""",
+    always=True,
+)
+"""Ends tasks, as far as the owner still has them. Returns how many are gone."""
+
+RENEW = Script(
+    f"""
+-- KEYS: stream. ARGV: owner, milliseconds after which what it has but does not know of is free, then the ids it knows
+local known, mine = {{}}, {{}}
+for i = 3, #ARGV do known[ARGV[i]] = true end
+local held = redis.pcall('XPENDING', KEYS[1], '{GROUP}', '-', '+', {MOST}, ARGV[1])
+if held.err then return mine end
+for _, entry in ipairs(held) do
+  if known[entry[1]] then mine[#mine + 1] = entry[1]
+  elseif entry[3] >= tonumber(ARGV[2]) then
+    redis.call('XCLAIM', KEYS[1], '{GROUP}', '{FREE}', 0, entry[1], 'RETRYCOUNT', math.max(0, entry[4] - 1), 'JUSTID')
+  end
+end
+for from = 1, #mine, 1000 do
+  redis.call('XCLAIM', KEYS[1], '{GROUP}', ARGV[1], 0, unpack(mine, from, math.min(from + 999, #mine)), 'JUSTID')
+end
+return mine
+""",
+    always=True,
+)
+"""Keeps the lease of tasks. Returns the ids that are still the owner's."""
+
+CLAIM_FREE = Script(
+    f"""
+-- KEYS: stream. ARGV: owner, how many
+local free = redis.pcall('XPENDING', KEYS[1], '{GROUP}', '-', '+', ARGV[2], '{FREE}')
+if free.err or #free == 0 then return {{}} end
+local ids, times, got = {{}}, {{}}, {{}}
+for i, entry in ipairs(free) do ids[i] = entry[1]; times[entry[1]] = entry[4] + 1 end
+for i, entry in ipairs(redis.call('XCLAIM', KEYS[1], '{GROUP}', ARGV[1], 0, unpack(ids))) do
+  got[i] = {{entry[1], entry[2], times[entry[1]]}}
+end
+return got
+""",
+    always=True,
+)
+"""Takes tasks that were given back. Returns id, fields and the count of deliveries of each."""
+
+CLAIM_SUSPECT = Script(
+    f"""
+-- KEYS: stream. ARGV: owner, lease in milliseconds, how many deliveries there may be
+local old = redis.pcall('XPENDING', KEYS[1], '{GROUP}', 'IDLE', ARGV[2], '-', '+', 1000)
+if old.err then return {{}} end
+for _, entry in ipairs(old) do
+  if entry[2] ~= '{FREE}' and entry[2] ~= ARGV[1] and entry[4] < tonumber(ARGV[3]) then
+    local got = redis.call('XCLAIM', KEYS[1], '{GROUP}', ARGV[1], ARGV[2], entry[1])[1]
+    if got then return {{{{got[1], got[2], entry[4] + 1}}}} end
+  end
+end
+return {{}}
+""",
+    always=True,
+)
+"""Takes one task of a worker that shows no sign of life. Returns as ``CLAIM_FREE``."""
+
+LOOK = Script(
+    f"""{_BURY}
+-- KEYS: stream, dead letters. ARGV: owner, lease in milliseconds, how many deliveries there may be
+local old = redis.pcall('XPENDING', KEYS[1], '{GROUP}', 'IDLE', ARGV[2], '-', '+', 1000)
+if old.err then return {{0, 0}} end
+local suspects, buried = 0, {{}}
+for _, entry in ipairs(old) do
+  if entry[2] ~= '{FREE}' and entry[2] ~= ARGV[1] then
+    if entry[4] < tonumber(ARGV[3]) then suspects = suspects + 1
+    else
+      local gone = bury(KEYS[1], KEYS[2], entry[1], 'its worker died ' .. entry[4] .. ' times while it ran', entry[4])
+      redis.call('XACK', KEYS[1], '{GROUP}', entry[1])
+      redis.call('XDEL', KEYS[1], entry[1])
+      if gone then buried[#buried + 1] = string.sub(gone[2][2], 1, 10000) end
+    end
+  end
+end
+return {{#redis.call('XPENDING', KEYS[1], '{GROUP}', '-', '+', 1, '{FREE}'), suspects, unpack(buried)}}
+""",
+    always=True,
+)
+"""Looks for what others left, and puts aside what killed its workers too often. Returns: is something free, how many
+are suspect, and how the frames begin that were put aside."""
+
+LEAVE = Script(
+    f"""
+-- KEYS: stream. ARGV: owner
+local held = redis.pcall('XPENDING', KEYS[1], '{GROUP}', '-', '+', 1, ARGV[1])
+if held.err or #held > 0 then return 0 end
+redis.call('XGROUP', 'DELCONSUMER', KEYS[1], '{GROUP}', ARGV[1])
+return 1
+""",
+    always=True,
+)
+"""A consumer that holds nothing is gone."""
+
+SWEEP_CONSUMERS = Script(
+    f"""
+-- KEYS: stream. ARGV: milliseconds
+local all = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], '{GROUP}')
+if all.err then return 0 end
+local gone = 0
+for _, each in ipairs(all) do
+  local is = {{}}
+  for i = 1, #each, 2 do is[each[i]] = each[i + 1] end
+  if is.name ~= '{FREE}' and is.pending == 0 and is.idle > tonumber(ARGV[1]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], '{GROUP}', is.name)
+    gone = gone + 1
+  end
+end
+return gone
+""",
+    always=True,
+)
+"""Consumers of processes that died are gone, once nothing of theirs is left."""

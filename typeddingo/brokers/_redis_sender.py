@@ -1,0 +1,294 @@
+"""Tasks on their way to Redis: whoever waits for an answer writes, for everybody. Comes from ``send``, goes to a link.
+
+One thread at a time is the *leader*: it takes all that is queued, writes it in one exchange and tells everybody what
+became of it. A caller who waits becomes the leader if there is none, so a lone call costs no change of threads. What
+nobody waits for is written by a thread in the background.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from typeddingo._io.redis_server import Unreached
+from typeddingo._io.threads import Threads
+from typeddingo.broker import Confirmation, Parcel
+from typeddingo.errors import ConnectionLost, SendError, SendUnknown
+
+__all__ = ["Sender", "Sending", "Write"]
+
+AT_ONCE = 1000
+"""Tasks that one exchange takes, about."""
+MANY = 200
+"""Tasks that wait for a caller to come back before the background writes them."""
+LOOK = 0.02
+"""Seconds for which the background leaves what is queued to a caller."""
+LINGER = 50
+"""Looks at an empty queue before the background goes to sleep."""
+
+Answer: TypeAlias = "BaseException | None"
+Callback: TypeAlias = "Callable[[Answer], object]"
+Write: TypeAlias = "Callable[[Sequence[Sending], float], Sequence[Answer]]"
+"""Stores the tasks of all within so many seconds; returns the answer to each. Raises ``Unreached`` (not stored),
+``ConnectionLost`` (may be stored, may be written again) or an error that holds for all."""
+
+
+class Sending(Confirmation):
+    """One batch on its way, and its answer."""
+
+    __slots__ = ("_bells", "_callbacks", "_sender", "done", "due", "error", "leads", "parcels", "tried")
+
+    def __init__(self, sender: Sender, parcels: Sequence[Parcel], due: float) -> None:
+        self.parcels = parcels
+        self.due = due
+        """When it must be known what became of it."""
+        self.tried = False
+        """It may be stored."""
+        self.done = False
+        self.error: Answer = None
+        self.leads = False
+        """Who waits for it is to lead now."""
+        self._sender = sender
+        self._bells: list[threading.Lock] = []
+        self._callbacks: list[Callback] = []
+
+    def wait(self, timeout: float | None = None) -> None:
+        """See ``Confirmation.wait``; without a timeout it ends when the send timeout is over."""
+        if not self.done and not self._sender.wait_for(self, timeout):
+            raise SendUnknown(f"no answer from Redis within {timeout} seconds: the task may or may not be stored")
+        if self.error is not None:
+            raise self.error
+
+    def add_done_callback(self, callback: Callback) -> None:
+        """See ``Confirmation.add_done_callback``."""
+        if not self._sender.wants(self, callback):
+            callback(self.error)
+
+    # For the sender, which holds its lock.
+
+    def add_bell(self) -> threading.Lock:
+        bell = threading.Lock()
+        bell.acquire()
+        self._bells.append(bell)
+        return bell
+
+    def add_callback(self, callback: Callback) -> None:
+        self._callbacks.append(callback)
+
+    def promote(self) -> bool:
+        """Wake one who waits, to lead. False: nobody waits."""
+        if not self._bells:
+            return False
+        self.leads = True
+        self._bells.pop().release()
+        return True
+
+    def answer(self, error: Answer) -> list[Callback]:
+        """It is known; the first answer counts. Returns who wants to hear."""
+        if self.done:
+            return []
+        self.error = error
+        self.done = True
+        for bell in self._bells:
+            bell.release()
+        self._bells.clear()
+        callbacks, self._callbacks = self._callbacks, []
+        return callbacks
+
+
+class Sender:
+    """Thread-safe."""
+
+    def __init__(self, write: Write, seconds: float, threads: Threads) -> None:
+        self._write = write
+        self._seconds = seconds
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._queue: deque[Sending] = deque()
+        self._queued = 0
+        self._led = False
+        self._closed = False
+        self._started = False
+        self._asleep = True
+        self._urgent = False
+        self._alarm = threading.Event()
+
+    def send(self, parcels: Sequence[Parcel]) -> Sending:
+        """Queue a batch. Raises ``SendError`` once closed."""
+        sending = Sending(self, parcels, time.monotonic() + self._seconds)
+        with self._lock:
+            if self._closed:
+                raise SendError("this RedisBroker is closed: nothing was sent; send before close()")
+            if not parcels:
+                sending.done = True
+                return sending
+            self._queue.append(sending)
+            self._queued += len(parcels)
+            if self._asleep or (self._queued > MANY and not self._led):
+                self._wake()
+        return sending
+
+    def wait_for(self, sending: Sending, timeout: float | None) -> bool:
+        """Until it is done, leading if nobody does. False: not within ``timeout`` seconds."""
+        end = sending.due if timeout is None else min(sending.due, time.monotonic() + timeout)
+        while True:
+            with self._lock:
+                if sending.done:
+                    return True
+                if sending.leads or not self._led:
+                    sending.leads, self._led, bell = False, True, None
+                else:
+                    bell = sending.add_bell()
+            if bell is None:
+                self._lead(sending, end)
+            else:
+                bell.acquire(timeout=max(0.0, end - time.monotonic()))
+            if time.monotonic() >= end:
+                return self._give_up(sending)
+
+    def wants(self, sending: Sending, callback: Callback) -> bool:
+        """False: the answer is known already."""
+        with self._lock:
+            if sending.done:
+                return False
+            sending.add_callback(callback)
+            self._urgent = True
+            if not self._led:
+                self._wake()
+        return True
+
+    def close(self, seconds: float) -> None:
+        """Write what is queued, for at most so many seconds; what is left then gets its answer."""
+        with self._lock:
+            self._closed = True
+            lead = not self._led
+            self._led = self._led or lead
+        if lead:
+            self._lead(None, time.monotonic() + seconds)
+        with self._lock:
+            left = list(self._queue)
+            self._queue.clear()
+            self._alarm.set()
+        self._answer([(sending, _given_up(sending)) for sending in left])
+
+    def _lead(self, own: Sending | None, end: float) -> None:
+        """Write until ``own`` is done (None: until nothing is queued), then let somebody else lead."""
+        try:
+            while not (own is not None and own.done) and time.monotonic() < end and (batch := self._next()):
+                self._write_all(batch, end)
+        finally:
+            with self._lock:
+                if not any(sending.promote() for sending in self._queue):
+                    self._led = False
+                    if self._queue:
+                        self._wake()
+
+    def _next(self) -> list[Sending]:
+        batch: list[Sending] = []
+        size = 0
+        with self._lock:
+            while self._queue and size < AT_ONCE:
+                sending = self._queue.popleft()
+                size += len(sending.parcels)
+                batch.append(sending)
+            self._queued -= size
+            self._urgent = self._urgent and bool(self._queue)
+        return batch
+
+    def _write_all(self, batch: list[Sending], end: float) -> None:
+        """All answered, or queued again if there is still time for them."""
+        answers: list[tuple[Sending, Answer]]
+        try:
+            seconds = min(end, batch[0].due) - time.monotonic()
+            if seconds <= 0:
+                raise Unreached("the time was over before it could be sent")
+            answers = list(zip(batch, self._write(batch, seconds), strict=True))
+        except ConnectionLost as error:
+            now = time.monotonic()
+            answers = []
+            for sending in batch:
+                sending.tried = sending.tried or not isinstance(error, Unreached)
+                if sending.due <= now or self._closed:
+                    answers.append((sending, _given_up(sending, error)))
+            self._put_back([sending for sending in batch if sending.due > now])
+        except Exception as error:
+            answers = [(sending, error) for sending in batch]
+        except BaseException:
+            for sending in batch:  # interrupted: whoever waits for the others goes on with them
+                sending.tried = True
+            self._put_back(batch)
+            raise
+        self._answer(answers)
+
+    def _put_back(self, batch: list[Sending]) -> None:
+        with self._lock:
+            again = [sending for sending in batch if not sending.done and not self._closed]
+            self._queue.extendleft(reversed(again))
+            self._queued += sum(len(sending.parcels) for sending in again)
+
+    def _answer(self, answers: Sequence[tuple[Sending, Answer]]) -> None:
+        heard: list[tuple[Callback, Answer]] = []
+        with self._lock:
+            for sending, error in answers:
+                heard += [(callback, error) for callback in sending.answer(error)]
+        for callback, error in heard:
+            with contextlib.suppress(Exception):  # whoever listens must not break whoever sends
+                callback(error)
+
+    def _give_up(self, sending: Sending) -> bool:
+        """The time is over. True: so it is for good, and the answer is known."""
+        with self._lock:
+            if sending.leads:  # just now: somebody else must
+                sending.leads = False
+                if not any(other.promote() for other in self._queue if other is not sending):
+                    self._led = False
+                    self._wake()
+            if sending.done or sending.due > time.monotonic():
+                return sending.done
+            if sending in self._queue:
+                self._queue.remove(sending)
+                self._queued -= len(sending.parcels)
+            else:  # being written
+                sending.tried = True
+        self._answer([(sending, _given_up(sending))])
+        return True
+
+    def _wake(self) -> None:
+        """The background must look. The caller holds the lock."""
+        if not self._started:
+            self._started = True
+            self._threads.start("sender", self._background)
+        self._asleep = False
+        self._alarm.set()
+
+    def _background(self) -> None:
+        """Write what stays queued although nobody leads."""
+        looks, last = 0, None
+        while True:
+            urgent = self._alarm.wait(None if looks > LINGER else LOOK)
+            with self._lock:
+                self._alarm.clear()
+                if self._closed:
+                    return
+                first = self._queue[0] if self._queue else None
+                wanted = first is not None and not self._led
+                wanted = wanted and (first is last or self._urgent or self._queued > MANY)
+                self._led = self._led or wanted
+                last, looks = first, looks + 1 if first is None and not urgent else 0
+                self._asleep = looks > LINGER
+            if wanted:
+                self._lead(None, time.monotonic() + self._seconds)
+
+
+def _given_up(sending: Sending, cause: Answer = None) -> Exception:
+    error: Exception
+    if sending.tried:
+        error = SendUnknown("Redis did not answer in time: the task may or may not be stored")
+    else:
+        error = SendError("Redis could not be reached in time: the task was not sent")
+    error.__cause__ = cause or ConnectionLost("Redis cannot be reached")
+    return error

@@ -1,0 +1,222 @@
+"""The native layout: streams with a consumer group, at least once. Comes from ``RedisBroker``, goes to its parts.
+
+A task is stored once however often it is sent, stays with a worker that lives, goes to another one when its worker
+dies, and is put aside when it has killed too many of them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+from typeddingo._io.gate import Gate
+from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_link import Call, Command, Refused
+from typeddingo._io.redis_server import RedisServer
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.broker import Listener, Parcel, Receipt
+from typeddingo.brokers._redis_keeper import Keeper
+from typeddingo.brokers._redis_listener import REASONS, RedisListener
+from typeddingo.brokers._redis_queue import Found, RedisQueue
+from typeddingo.brokers._redis_scripts import SEND
+from typeddingo.brokers._redis_sender import Answer, Sender, Sending
+from typeddingo.brokers._redis_suspects import Suspects
+from typeddingo.errors import ConfigError, QueueFull, SendUnknown
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.header import Header
+
+__all__ = ["Streams"]
+
+DIGEST = 12
+"""Bytes that stand for a task that was sent."""
+CHUNK = 250
+"""Tasks that one script stores."""
+CHUNK_BYTES = 1_000_000
+"""Bytes of frames, about."""
+CLOSE = 3.0
+"""Seconds that closing may take when the server does not answer."""
+
+
+class Streams:
+    """Thread-safe."""
+
+    def __init__(self, server: RedisServer, threads: Threads) -> None:
+        self._server = server
+        self._threads = threads
+        self._bound = server.settings.max_length or 0
+        self._keys = NativeKeys(server.settings.namespace)
+        self._sender = Sender(self._write, server.settings.send_timeout, threads)
+        self._lock = threading.Lock()
+        self._listeners: set[RedisListener] = set()
+        self._gate = Gate()
+        self._suspects = Suspects(self._gate, self._make_way)
+        self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
+        self._closed = False
+
+    def send(self, parcels: Sequence[Parcel]) -> Sending:
+        return self._sender.send(parcels)
+
+    def listen(self, name: str, prefetch: int) -> Listener:
+        """Raises ``ConfigError`` once closed."""
+        owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        queue = RedisQueue(self._keys, self._server.settings, name, owner)
+        with self._lock:
+            if self._closed:
+                raise ConfigError("this RedisBroker is closed: make a new one to receive tasks")
+            listener = RedisListener(
+                self._server, queue, self._gate, self._suspects, prefetch, self._dead, self._left, self._given_back
+            )
+            self._listeners.add(listener)
+            self._keeper.start()
+        return listener
+
+    def stop_listeners(self) -> None:
+        for listener in self._all():
+            listener.close()
+
+    def close(self) -> None:
+        """Idempotent, from any thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        deadline = Deadline(CLOSE)
+        self._sender.close(CLOSE / 2)
+        for listener in self._all():
+            listener.release()
+        self._keeper.stop()
+        self._gate.close()
+        self._server.close()
+        self._threads.join(deadline)
+
+    # Sending.
+
+    def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
+        calls: list[Call] = []
+        parts: list[list[int]] = []  # for each call, whose tasks are in it
+        groups = [[at] for at in range(len(batch))] if self._bound else [list(range(len(batch)))]
+        for group in groups:  # with a bound, each batch is refused or stored as it was sent
+            for call, members in self._calls([(at, parcel) for at in group for parcel in batch[at].parcels]):
+                calls.append(call)
+                parts.append(members)
+        commands: Sequence[Command] = calls
+        replies = self._server.run(lambda link: link.pipeline(commands), seconds)
+        good = [0] * len(batch)
+        bad: dict[int, Exception] = {}
+        for members, reply in zip(parts, replies, strict=True):
+            error = self._error(reply)
+            for at in members:
+                if error is None:
+                    good[at] += 1
+                else:
+                    bad[at] = error
+        return [
+            None
+            if (failed := bad.get(at)) is None
+            else failed
+            if not good[at]
+            else SendUnknown(f"a part of the batch was not stored: {failed}")
+            for at in range(len(batch))
+        ]
+
+    def _calls(self, tasks: list[tuple[int, Parcel]]) -> list[tuple[Call, list[int]]]:
+        calls: list[tuple[Call, list[int]]] = []
+        again: Counter[tuple[int, bytes]] = Counter()
+        first = True
+        for chunk in _chunks(tasks):
+            by_name: dict[str, list[tuple[int, Parcel]]] = {}
+            for task in chunk:
+                by_name.setdefault(task[1].meta.name, []).append(task)
+            arguments: list[str | bytes | int] = [self._bound]
+            for name, some in by_name.items():
+                needed = sum(parcel.meta.name == name for _, parcel in tasks) if first and self._bound else 0
+                arguments += (self._keys.sent(name), needed, len(some))
+                for at, parcel in some:
+                    digest = _digest(parcel)
+                    again[at, digest] += 1
+                    if (nth := again[at, digest]) > 1:  # twice in one batch is no repetition: both are meant
+                        digest = blake2b(digest, digest_size=DIGEST, salt=b"%d" % nth).digest()
+                    arguments += (digest, parcel.meta.reply_to, parcel.body)
+            keys = [self._keys.tasks(name) for name in by_name]
+            calls.append((Call(SEND, keys, arguments), sorted({at for at, _ in chunk})))
+            first = False
+        return calls
+
+    def _error(self, reply: object) -> Exception | None:
+        if isinstance(reply, Refused):
+            return reply.error()
+        if reply == -1:
+            return QueueFull(
+                f"there is no room for these tasks among the {self._bound} that may be in their queue: send again when "
+                "workers have caught up, or raise max_length"
+            )
+        if isinstance(reply, int) and reply > 0:
+            what = f"{reply} tasks were sent again and are stored already"
+            self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
+        return None
+
+    # What listeners tell.
+
+    def _all(self) -> Sequence[RedisListener]:
+        with self._lock:
+            return list(self._listeners)
+
+    def _left(self, listener: RedisListener) -> None:
+        with self._lock:
+            self._listeners.discard(listener)
+
+    def _given_back(self, name: str) -> None:
+        for listener in self._all():
+            if listener.queue.name == name and not listener.closed:
+                listener.note(Found(free=True, suspects=False, buried=()))
+
+    def _make_way(self) -> None:
+        for listener in self._all():
+            listener.unblock()
+
+    def _dead(self, name: str, frame: bytes, receipt: Receipt) -> None:
+        code = EventCode.WORKER_NOT_FOUND if receipt is Receipt.WORKER_NOT_FOUND else EventCode.DEAD_LETTER
+        self._tell_dead(code, name, frame, REASONS[receipt])
+
+    def _poisoned(self, name: str, frame: bytes) -> None:
+        self._tell_dead(EventCode.DEAD_LETTER, name, frame, "its workers died while they ran it")
+
+    def _tell_dead(self, code: EventCode, name: str, frame: bytes, why: str) -> None:
+        try:
+            id = Header.from_bytes(frame).id
+        except Exception:
+            id = ""
+        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=id)
+
+
+def _digest(parcel: Parcel) -> bytes:
+    """What makes a task the same one when it is sent again: caller, name and id, and all that is asked for. Not name
+    and id alone: id makers may count, in many processes."""
+    return blake2b(parcel.body, digest_size=DIGEST, key=_key(parcel.meta.reply_to)).digest()
+
+
+@lru_cache(maxsize=256)
+def _key(address: str) -> bytes:
+    key = address.encode()
+    return key if len(key) <= 64 else blake2b(key).digest()
+
+
+def _chunks(tasks: list[tuple[int, Parcel]]) -> list[list[tuple[int, Parcel]]]:
+    """Not too many at once, and not too much."""
+    if len(tasks) <= CHUNK and sum(len(parcel.body) for _, parcel in tasks) <= CHUNK_BYTES:
+        return [tasks]
+    chunks: list[list[tuple[int, Parcel]]] = []
+    size = CHUNK_BYTES
+    for task in tasks:
+        size += len(task[1].body)
+        if size > CHUNK_BYTES or len(chunks[-1]) == CHUNK:
+            chunks.append([])
+            size = len(task[1].body)
+        chunks[-1].append(task)
+    return chunks

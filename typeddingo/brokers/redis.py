@@ -1,0 +1,76 @@
+"""Tasks queued on a Redis server. Comes from ``App("redis://…")`` or ``app.use``; imported when it is asked for.
+
+The native layout stores every task until it is done; ``layout=dingo`` is Go dingo's own, where a task is gone from the
+server when it is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typeddingo._io.redis_server import RedisServer
+from typeddingo._io.redis_settings import RedisSettings
+from typeddingo._io.threads import Threads
+from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.brokers._redis_streams import Streams
+from typeddingo.config import Config
+from typeddingo.errors import ConfigError
+from typeddingo.events import EventSource
+from typeddingo.role import Role, need_roles
+
+__all__ = ["RedisBroker", "connect"]
+
+
+class RedisBroker(NamedBroker):
+    """A queue a name on a Redis server (Go: ``redis.NewBroker``). Thread-safe; connects when it is first needed.
+
+    ``url``: ``redis://``, ``rediss://`` or ``unix://``, with settings after ``?``; ``max_length`` is the bound of every
+    queue where the URL has none. Raises ``ConfigError`` for a URL that cannot be read; what the server is refused for
+    is raised by whatever needs it first.
+    """
+
+    def __init__(self, url: str, *, max_length: int | None = None) -> None:
+        settings = RedisSettings.parse(url, max_length=max_length)
+        self._events = EventSource()
+        self._server = RedisServer(settings, Role.PRODUCER | Role.CONSUMER | Role.NAMED_CONSUMER, self._events)
+        self._layout = Streams(self._server, Threads("redis-broker"))
+
+    def __repr__(self) -> str:
+        return f"RedisBroker({str(self._server.settings.address)!r})"
+
+    def expect(self, roles: Role) -> None:
+        """Producer and named consumer. Raises ``ConfigError`` for any other role."""
+        need_roles("RedisBroker", roles, Role.PRODUCER | Role.NAMED_CONSUMER)
+
+    def events(self) -> EventSource:
+        """Connections lost and found, tasks that were put aside, queues that were gone."""
+        return self._events
+
+    @property
+    def carries_reply_to(self) -> bool:
+        """True: the address lies beside the frame."""
+        return True
+
+    def send(self, parcels: Sequence[Parcel]) -> Confirmation:
+        """See ``Producer.send``. Raises ``SendError`` once closed."""
+        return self._layout.send(parcels)
+
+    def add_listener(self, name: str, prefetch: int = 1) -> Listener:
+        """See ``NamedConsumer.add_listener``. Does not block. Raises ``ConfigError`` once closed."""
+        if prefetch < 1:
+            raise ConfigError("RedisBroker.add_listener(prefetch): expected at least 1")
+        return self._layout.listen(name, prefetch)
+
+    def stop_all_listeners(self) -> None:
+        """Close every listener. Idempotent."""
+        self._layout.stop_listeners()
+
+    def close(self) -> None:
+        """Close every listener, give back what nobody settled, disconnect. Idempotent, from any thread; takes a few
+        seconds at most when the server does not answer."""
+        self._layout.close()
+
+
+def connect(url: str, config: Config) -> RedisBroker:
+    """The broker of ``App(url)``."""
+    return RedisBroker(url, max_length=config.max_length)
