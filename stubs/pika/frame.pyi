@@ -1,0 +1,6 @@
+from typing import Generic, TypeVar
+
+M = TypeVar("M")
+
+class Method(Generic[M]):
+    method: M

@@ -1,0 +1,51 @@
+class BasicProperties:
+    content_type: str | None
+    headers: dict[str, object] | None
+    delivery_mode: int | None
+    reply_to: str | None
+    message_id: str | None
+    timestamp: int | None
+    type: str | None
+    def __init__(
+        self,
+        *,
+        content_type: str | None = ...,
+        headers: dict[str, object] | None = ...,
+        delivery_mode: int | None = ...,
+        reply_to: str | None = ...,
+        message_id: str | None = ...,
+        timestamp: int | None = ...,
+        type: str | None = ...,
+    ) -> None: ...
+
+class Basic:
+    class Ack:
+        delivery_tag: int
+        multiple: bool
+
+    class Nack:
+        delivery_tag: int
+        multiple: bool
+
+    class Deliver:
+        delivery_tag: int
+        redelivered: bool
+        routing_key: str
+
+    class GetOk:
+        delivery_tag: int
+        redelivered: bool
+        message_count: int
+
+    class GetEmpty: ...
+
+    class Return:
+        reply_code: int
+        reply_text: str
+        routing_key: str
+
+class Queue:
+    class DeclareOk:
+        queue: str
+        message_count: int
+        consumer_count: int

@@ -1,0 +1,72 @@
+"""What became of a batch of messages. Comes from a publisher, goes to whoever waits for the confirmation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from typeddingo.errors import SendUnknown, TypedDingoError
+
+__all__ = ["Answer"]
+
+SLACK = 5.0
+"""Seconds after which the answer of a publisher that has promised one by then is given up."""
+
+
+class Answer:
+    """One a batch. ``settle`` is called by one thread at a time, everything else from any thread."""
+
+    __slots__ = ("_callbacks", "_error", "_guard", "_known", "_left", "_patience", "_stored", "_unknown")
+
+    def __init__(self, count: int, patience: float) -> None:
+        """``count`` messages; the publisher answers for each within ``patience`` seconds."""
+        self._left = count
+        self._patience = patience + SLACK
+        self._stored = 0
+        self._unknown = False
+        self._error: TypedDingoError | None = None
+        self._guard = threading.Lock()
+        self._known = threading.Lock()  # held until the answer is known: four times cheaper than an Event
+        self._callbacks: list[Callable[[BaseException | None], object]] | None = []
+        if count:
+            self._known.acquire()
+        else:
+            self._callbacks = None
+
+    def settle(self, error: TypedDingoError | None) -> None:
+        """One more message is stored (None) or not. An error that leaves it open wins over one that does not."""
+        if error is None:
+            self._stored += 1
+        elif self._error is None or (isinstance(error, SendUnknown) and not self._unknown):
+            self._unknown = isinstance(error, SendUnknown)
+            self._error = error
+        self._left -= 1
+        if self._left:
+            return
+        if self._error is not None and self._stored and not self._unknown:
+            # Sending the batch again would not be safe, so this must not be a SendError.
+            cause, count = self._error, self._stored
+            self._error = SendUnknown(f"{count} of the batch are stored, the others are not: {cause}")
+            self._error.__cause__ = cause
+        with self._guard:
+            callbacks, self._callbacks = self._callbacks or [], None
+        self._known.release()
+        for callback in callbacks:
+            callback(self._error)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """See ``Confirmation.wait``; without a timeout it ends when the publisher's patience does."""
+        seconds = self._patience if timeout is None else max(0.0, timeout)
+        if not self._known.acquire(timeout=seconds):
+            raise SendUnknown(f"no confirmation within {seconds:g} s: the message may or may not be stored")
+        self._known.release()
+        if self._error is not None:
+            raise self._error
+
+    def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
+        """See ``Confirmation.add_done_callback``; it runs on the publisher's thread, or now."""
+        with self._guard:
+            if self._callbacks is not None:
+                self._callbacks.append(callback)
+                return
+        callback(self._error)

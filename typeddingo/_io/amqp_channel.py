@@ -1,0 +1,135 @@
+"""A channel that comes back with its connection. What a publisher, a consumer and a reply queue stand on.
+
+Everything but the constructor and ``start`` happens on the link's thread.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Generic, TypeAlias, TypeVar
+
+from pika import SelectConnection
+from pika.channel import Channel
+from pika.exceptions import AMQPError, ChannelClosedByBroker, ChannelClosedByClient
+
+from typeddingo._io.amqp_link import Link
+from typeddingo._io.backoff import Backoff
+from typeddingo.errors import ConfigError
+
+__all__ = ["Dialogue", "Station", "Step", "talk"]
+
+Step: TypeAlias = Callable[[Callable[[object], None]], object]
+"""Asks the server something; the answer goes to the callback."""
+T = TypeVar("T")
+Dialogue: TypeAlias = Generator[Step, object, T]
+"""Questions to the server one after the other, written as if they blocked: ``answer = yield question``."""
+
+_FOR_GOOD = (403, 405, 406)
+"""Reasons to close a channel that a second try does not change."""
+
+
+class _Talk(Generic[T]):
+    """A dialogue under way."""
+
+    def __init__(self, dialogue: Dialogue[T], done: Callable[[T], object]) -> None:
+        self._dialogue = dialogue
+        self._done = done
+
+    def go_on(self, answer: object = None) -> None:
+        try:
+            step = self._dialogue.send(answer)
+        except StopIteration as end:
+            self._done(end.value)
+        else:
+            step(self.go_on)
+
+
+def talk(dialogue: Dialogue[T], done: Callable[[T], object]) -> None:
+    """Lead a dialogue; ``done`` gets what it returns. When its channel closes it never ends: listen for that."""
+    _Talk(dialogue, done).go_on(None)
+
+
+class Station(abc.ABC):
+    """Opens its channel on every new connection and sets it up; an ``epoch`` is one life of the channel."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.epoch = 0
+        self.channel: Channel | None = None
+        """The channel, once it is set up."""
+        self._opening: Channel | None = None
+        self._backoff = Backoff()
+        self._left = False
+
+    @abc.abstractmethod
+    def set_up(self, channel: Channel) -> Dialogue[None]:
+        """Declare and ask for what is needed."""
+
+    @abc.abstractmethod
+    def ready(self, channel: Channel) -> None:
+        """The channel is set up."""
+
+    @abc.abstractmethod
+    def lost(self, error: BaseException) -> None:
+        """The channel is gone, and what was under way on it. A new one follows by itself."""
+
+    @abc.abstractmethod
+    def refused(self, error: ConfigError) -> None:
+        """The server refuses what we ask for. Tried again later, in case somebody corrects it."""
+
+    def opened(self, connection: SelectConnection) -> None:
+        if self._opening is None and not self._left:
+            channel = connection.channel(on_open_callback=self._on_channel_open)
+            channel.add_on_close_callback(self._on_channel_close)
+            self._opening = channel
+
+    def unblocked(self) -> None:  # noqa: B027  # most have nothing to do
+        """See ``Guest``."""
+
+    def leave(self) -> None:
+        """Close the channel for good."""
+        self._left = True
+        self.link.remove(self)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the channel; unless we leave, a new one follows."""
+        if (channel := self._opening) is not None:
+            with contextlib.suppress(AMQPError):  # it is closing already
+                channel.close()
+
+    @property
+    def current(self) -> Channel | None:
+        """The channel of this epoch, as long as it can be used; set up or not yet."""
+        channel = self._opening
+        return channel if channel is not None and channel.is_open else None
+
+    def _on_channel_open(self, channel: Channel) -> None:
+        self.epoch += 1
+        talk(self.set_up(channel), partial(self._on_set_up, channel))
+
+    def _on_set_up(self, channel: Channel, _: None) -> None:
+        self.channel = channel
+        self._backoff.reset()
+        self.ready(channel)
+
+    def _on_channel_close(self, channel: Channel, error: BaseException) -> None:
+        if channel is not self._opening:
+            return
+        was_ready = self.channel is not None
+        self._opening = self.channel = None
+        if not was_ready and isinstance(error, ChannelClosedByBroker) and error.reply_code in _FOR_GOOD:
+            self.refused(ConfigError(f"{self.link.settings.address} refuses us: {error.reply_text}"))
+        else:
+            self.lost(error)
+        if self._left or self.link.closed:
+            return
+        if isinstance(error, (ChannelClosedByBroker, ChannelClosedByClient)):  # else the connection's end
+            self.link.later(self._backoff.next_pause(), self._open_again)
+
+    def _open_again(self) -> None:
+        if self.link.connection is not None and self.link.connection.is_open:
+            self.opened(self.link.connection)

@@ -1,0 +1,285 @@
+"""One connection to RabbitMQ that comes back, and the thread it lives on. Used by publishers, consumers and stores.
+
+Everything of pika runs on that thread and nothing else does: other threads hand work over with ``submit``. The loop
+outlives its connections, so that what waits for one is looked after while there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from pika import SelectConnection
+from pika.adapters.select_connection import IOLoop
+from pika.exceptions import (
+    AuthenticationError,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from typeddingo._io.amqp_settings import AmqpSettings
+from typeddingo._io.backoff import Backoff
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.errors import ConfigError
+from typeddingo.events import EventLevel
+
+__all__ = ["Guest", "Link", "Tell"]
+
+Tell: TypeAlias = Callable[[EventLevel, str], object]
+"""Says what happened to the connection; must not block."""
+
+STABLE_SECONDS = 1.0
+"""A connection that lived shorter counts as one more failed try."""
+REFUSED_PAUSE = 5.0
+"""Seconds until a server that refused us is asked again: somebody may have corrected it."""
+_NOT_ALLOWED = (402, 403, 404, 530)
+_log = logging.getLogger("pika")
+_log.addHandler(logging.NullHandler())
+if _log.level == logging.NOTSET:
+    _log.setLevel(logging.CRITICAL)  # what it would say of a lost connection, the events say; once, and calmly
+
+
+class Guest(Protocol):
+    """Somebody who uses a link. Both methods run on its thread."""
+
+    def opened(self, connection: SelectConnection) -> None:
+        """A connection is there."""
+
+    def refused(self, error: ConfigError) -> None:
+        """The server does not let us in, and will not for the same credentials."""
+
+    def unblocked(self) -> None:
+        """The server takes messages again."""
+
+
+class Link:
+    """Thread-safe where it says so. Opens no socket before the first ``submit``."""
+
+    def __init__(self, settings: AmqpSettings, side: str, threads: Threads, tell: Tell) -> None:
+        self.settings = settings
+        self.blocked = False
+        """The server takes no messages at the moment."""
+        self.connection: SelectConnection | None = None
+        """The open connection."""
+        self._loop: IOLoop | None = None
+        self._side = side
+        self._threads = threads
+        self._tell = tell
+        self._guests: list[Guest] = []
+        self._lock = threading.Lock()
+        self._work: deque[Callable[[], object]] = deque()
+        self._awake = False
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._ended = False
+        self._attempt: SelectConnection | None = None
+        self._backoff = Backoff()
+        self._opened_at = 0.0
+        self._was_up = False
+        self._is_down = False
+        self.refusal: ConfigError | None = None
+        """Why the server has refused us, until it lets us in."""
+
+    # From any thread.
+
+    def submit(self, work: Callable[[], object]) -> bool:
+        """Run ``work`` on the link's thread, soon, in the order of submission; connected or not. Many share one
+        wake-up. False once the link is closed: it will never run."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._work.append(work)
+            if (loop := self._loop) is None:
+                loop = self._loop = IOLoop()
+                self._thread = self._threads.start(self._side, partial(self._run, loop))
+            if self._awake:
+                return True
+            self._awake = True
+        loop.add_callback_threadsafe(self._do_work)
+        return True
+
+    @property
+    def is_current(self) -> bool:
+        """The caller runs on the link's thread."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def closed(self) -> bool:
+        return self._closing
+
+    def flush(self, seconds: float) -> None:
+        """Wait at most so long until all work that was handed over so far is done."""
+        done = threading.Event()
+        if self._thread is not None and not self.is_current and self.submit(done.set):
+            done.wait(seconds)
+
+    def close(self, deadline: Deadline) -> None:
+        """Close the connection in peace if the server answers in time, else cut it. Idempotent."""
+        with self._lock:
+            first, self._closing = not self._closing, True
+            if self._thread is None:
+                self._ended = True
+                return
+        if first:
+            left = deadline.left or 0.0
+            self.submit(lambda: self._begin_close(left))
+        if not self.is_current:
+            self._thread.join(None if deadline.left is None else deadline.left + 1.0)
+
+    # On the link's thread.
+
+    def add(self, guest: Guest) -> None:
+        """From now on the guest hears of connections; of the one that is there, at once."""
+        self._guests.append(guest)
+        if self.connection is not None:
+            guest.opened(self.connection)
+        elif self.refusal is not None:
+            guest.refused(self.refusal)
+
+    def remove(self, guest: Guest) -> None:
+        with contextlib.suppress(ValueError):
+            self._guests.remove(guest)
+
+    def later(self, seconds: float, work: Callable[[], object]) -> None:
+        """Run ``work`` after so many seconds, unless the link is closed by then."""
+        assert self._loop is not None
+        self._loop.call_later(seconds, partial(self._guarded, work))
+
+    def _run(self, loop: IOLoop) -> None:
+        self._connect(loop)
+        while not self._ended:
+            try:
+                loop.start()
+            except Exception as error:  # a bug, of ours or of pika: the link goes on with a new connection
+                self._tell(EventLevel.ERROR, f"the connection to {self.settings.address} failed: {error!r}")
+                self._cut()
+        self._do_work()  # what was handed over since: it finds no connection
+        loop.close()
+
+    def _do_work(self) -> None:
+        self._awake = False
+        for _ in range(len(self._work)):
+            self._guarded(self._work.popleft())
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._tell(EventLevel.ERROR, f"the adapter failed, this is a bug: {error!r}")
+
+    def _connect(self, loop: IOLoop) -> None:
+        if self._closing or self._attempt is not None:
+            return
+        try:
+            parameters = self.settings.parameters(self._side)
+        except ConfigError as error:
+            self._refuse(error)
+            return
+        self._attempt = SelectConnection(parameters, self._on_open, self._on_open_error, self._on_close, loop)
+        self._attempt.add_on_connection_blocked_callback(lambda _, __: self._set_blocked(True))
+        self._attempt.add_on_connection_unblocked_callback(lambda _, __: self._set_blocked(False))
+
+    def _reconnect(self) -> None:
+        assert self._loop is not None
+        self._connect(self._loop)
+
+    def _on_open(self, connection: SelectConnection) -> None:
+        self.connection = connection
+        self.refusal = None
+        self._opened_at = time.monotonic()
+        if self._is_down:
+            self._tell(EventLevel.INFO, f"the connection to {self.settings.address} is back")
+        self._is_down, self._was_up = False, True
+        for guest in list(self._guests):
+            self._guarded(partial(guest.opened, connection))
+
+    def _on_open_error(self, connection: SelectConnection, error: BaseException) -> None:
+        self._attempt = None
+        if self._closing:
+            self._end()
+        elif not self._was_up and (refusal := self._refusal_in(error)) is not None:
+            self._refuse(refusal)
+        else:
+            self._retry(f"{self.settings.address} cannot be reached ({_reason(error)}); trying again")
+
+    def _on_close(self, connection: SelectConnection, error: BaseException) -> None:
+        self._attempt = self.connection = None
+        self.blocked = False
+        if self._closing:
+            self._end()
+            return
+        if time.monotonic() - self._opened_at >= STABLE_SECONDS:
+            self._backoff.reset()
+        self._retry(f"the connection to {self.settings.address} was lost ({_reason(error)}); connecting again")
+
+    def _retry(self, what: str) -> None:
+        if not self._is_down:
+            self._is_down = True
+            self._tell(EventLevel.WARNING, what)
+        self.later(self._backoff.next_pause(), self._reconnect)
+
+    def _refusal_in(self, error: BaseException) -> ConfigError | None:
+        where = self.settings.address
+        if isinstance(error, (AuthenticationError, ProbableAuthenticationError)):
+            return ConfigError(f"{where} refuses our credentials: check user and password")
+        if isinstance(error, ProbableAccessDeniedError):
+            return ConfigError(
+                f"{where} refuses us this virtual host: check that it exists and that the user may use it"
+            )
+        if isinstance(error, ConnectionClosedByBroker) and error.reply_code in _NOT_ALLOWED:
+            return ConfigError(f"{where} refuses us: {error.reply_text}")
+        return None
+
+    def _refuse(self, refusal: ConfigError) -> None:
+        if self.refusal is None:
+            self._tell(EventLevel.ERROR, str(refusal))
+        self.refusal = refusal
+        self._is_down = True
+        for guest in list(self._guests):
+            self._guarded(partial(guest.refused, refusal))
+        self.later(REFUSED_PAUSE, self._reconnect)
+
+    def _set_blocked(self, blocked: bool) -> None:
+        if blocked != self.blocked:
+            self.blocked = blocked
+            level = EventLevel.WARNING if blocked else EventLevel.INFO
+            how = "takes no messages at the moment: memory or disk alarm" if blocked else "takes messages again"
+            self._tell(level, f"{self.settings.address} {how}")
+            if not blocked:
+                for guest in list(self._guests):
+                    self._guarded(guest.unblocked)
+
+    def _begin_close(self, seconds: float) -> None:
+        if self._attempt is None:
+            self._end()
+            return
+        if not self._attempt.is_closing and not self._attempt.is_closed:
+            self._attempt.close()
+        self.later(seconds, self._cut)
+        self.later(seconds + 0.5, self._end)
+
+    def _cut(self) -> None:
+        """End the connection without asking the server."""
+        # pika has no public way to do so, and a server that has blocked us does not read our good-bye.
+        transport = getattr(self._attempt, "_transport", None)
+        if transport is not None:
+            transport.abort()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._ended = True
+        if self._loop is not None:
+            self._loop.stop()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ConnectionClosedByBroker):
+        return f"{error.reply_code} {error.reply_text}"
+    return type(error).__name__

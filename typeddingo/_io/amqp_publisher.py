@@ -1,0 +1,355 @@
+"""Publishes messages and says for each whether it is stored. Comes from brokers and reporters, goes to the server.
+
+A message waits while there is no connection, is in flight until the server has confirmed it, and is answered for by its
+deadline whatever happens: stored, certainly not stored, or unknown.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pika import BasicProperties
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+from pika.frame import Method
+from pika.spec import Basic
+
+from typeddingo._io.amqp_answer import Answer
+from typeddingo._io.amqp_channel import Dialogue, Station
+from typeddingo._io.amqp_declarer import Declare, Declarer
+from typeddingo._io.amqp_link import Link
+from typeddingo.errors import (
+    BrokerBlocked,
+    ConfigError,
+    ConnectionLost,
+    QueueFull,
+    SendError,
+    SendUnknown,
+    TypedDingoError,
+    Unroutable,
+)
+
+__all__ = ["Message", "Publisher", "Route"]
+
+MAX_FLYING = 1000
+"""Messages that may wait for their confirmation; more would only fill buffers."""
+MAX_FLYING_BYTES = 64 * 1024 * 1024
+PERSISTENT = 2
+MAX_READY = 4096
+"""Queues that are remembered as declared; one that is forgotten is declared once more."""
+MAX_SHORT = 255
+"""Bytes of a short string of AMQP."""
+
+
+class Route(NamedTuple):
+    """Where a message goes."""
+
+    exchange: str
+    key: str
+    declare: Declare | None = None
+    """Makes sure that its queue exists. None: it exists, or its owner is gone."""
+    content_type: str | None = None
+
+
+class Message:
+    """One message on its way."""
+
+    __slots__ = (
+        "answer",
+        "body",
+        "deadline",
+        "expired",
+        "headers",
+        "id",
+        "kind",
+        "reply_to",
+        "retried",
+        "returned",
+        "route",
+    )
+
+    def __init__(
+        self,
+        route: Route,
+        body: bytes,
+        answer: Answer,
+        *,
+        id: str = "",
+        reply_to: str = "",
+        kind: str | None = None,
+        headers: dict[str, object] | None = None,
+    ) -> None:
+        self.route = route
+        self.body = body
+        self.answer = answer
+        self.id = id if len(id.encode("utf-8", "replace")) <= MAX_SHORT else ""
+        self.reply_to = reply_to
+        self.kind = kind
+        self.headers = headers
+        self.deadline = 0.0
+        self.returned = False
+        self.retried = False
+        self.expired = False
+
+    def properties(self) -> BasicProperties:
+        return BasicProperties(
+            content_type=self.route.content_type,
+            delivery_mode=PERSISTENT,
+            message_id=self.id or None,
+            reply_to=self.reply_to or None,
+            type=self.kind,
+            headers=self.headers,
+        )
+
+
+class Publisher(Station):
+    """``publish``, ``announce`` and ``close`` from any thread; everything else on the link's."""
+
+    def __init__(self, link: Link, properties: Callable[[Message], BasicProperties] = Message.properties) -> None:
+        super().__init__(link)
+        self._properties = properties
+        self._timeout = link.settings.send_timeout
+        self._tick_seconds = min(0.5, max(0.02, self._timeout / 20))
+        self._lock = threading.Lock()
+        self._waiting: deque[Message] = deque()
+        self._flying: dict[int, Message] = {}
+        self._flying_bytes = 0
+        self._tag = 0
+        self._declarer = Declarer(link)
+        self._ready: dict[tuple[str, str], None] = {}
+        self._announced: dict[tuple[str, str], Route] = {}
+        self._declaring = False
+        self._ticking = False
+        self._joined = False
+        self._pumping = False
+        self._closed = False
+
+    # From any thread.
+
+    @property
+    def started(self) -> bool:
+        """Something was published."""
+        return self._joined
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Hand over a batch; the answer of each message is settled by its deadline. Does not block.
+        Raises ``SendError`` once closed."""
+        deadline = time.monotonic() + self._timeout
+        for message in messages:
+            message.deadline = deadline
+        with self._lock:
+            if self._closed:
+                raise SendError("closed: nothing was sent; send before close()")
+            self._waiting.extend(messages)
+            if self._pumping:
+                return
+            self._pumping = True
+        self.link.submit(self._pump_now)
+
+    def announce(self, route: Route) -> None:
+        """Messages will go there: its queue is declared as soon as there is a connection. Opens none."""
+        with self._lock:
+            if route[:2] in self._announced or self._closed:
+                return
+            self._announced[route[:2]] = route
+            joined = self._joined
+        if joined:
+            self.link.submit(lambda: self._declare_ahead(route))
+
+    def close(self, timeout: float) -> None:
+        """Wait so many seconds for what is under way, then answer for the rest. Idempotent."""
+        with self._lock:
+            self._closed = True
+        end = time.monotonic() + timeout
+        while (self._waiting or self._flying) and time.monotonic() < end:
+            if self.link.is_current or self.link.connection is None:
+                break
+            time.sleep(0.005)
+        if not self.link.submit(self._give_up):
+            self._give_up()
+
+    # On the link's thread.
+
+    def set_up(self, channel: Channel) -> Dialogue[None]:
+        channel.add_on_return_callback(self._on_return)
+        yield lambda then: channel.confirm_delivery(self._on_confirm, then)
+
+    def ready(self, channel: Channel) -> None:
+        self._tag = 0
+        self._pump()
+        for route in list(self._announced.values()):
+            self._declare_ahead(route)
+
+    def lost(self, error: BaseException) -> None:
+        flying, self._flying = list(self._flying.values()), {}
+        self._flying_bytes = 0
+        self._ready.clear()
+        for message in flying:
+            self._settle(
+                message, lambda: SendUnknown("the connection was lost before the confirmation: may be stored"), error
+            )
+
+    def refused(self, error: ConfigError) -> None:
+        self.lost(error)
+        while self._waiting:
+            self._waiting.popleft().answer.settle(error)
+
+    def unblocked(self) -> None:
+        self._pump()
+
+    def _pump_now(self) -> None:
+        with self._lock:
+            self._pumping = False
+        if not self._joined:
+            self._joined = True
+            self.link.add(self)
+            self.link.add(self._declarer)
+        self._pump()
+
+    def _pump(self) -> None:
+        channel = self.channel
+        if self._waiting and channel is None and (refusal := self.link.refusal) is not None:
+            self.refused(refusal)
+        if channel is not None and channel.is_open and not self.link.blocked:
+            while self._waiting and len(self._flying) < MAX_FLYING and self._flying_bytes < MAX_FLYING_BYTES:
+                route = self._waiting[0].route
+                if route.declare is not None and route[:2] not in self._ready:
+                    self._declare(route, route.declare)
+                    break
+                self._send(channel, self._waiting.popleft())
+        if (self._waiting or self._flying) and not self._ticking:
+            self._ticking = True
+            self.link.later(self._tick_seconds, self._tick)
+
+    def _send(self, channel: Channel, message: Message) -> None:
+        route = message.route
+        try:
+            channel.basic_publish(route.exchange, route.key, message.body, self._properties(message), True)
+        except (AMQPError, ValueError, TypeError) as error:  # what AMQP cannot carry: pika has sent nothing of it
+            what = f"cannot be sent over AMQP: {type(error).__name__}"
+            self._settle(message, lambda: SendError(what), error)
+            return
+        self._tag += 1
+        self._flying[self._tag] = message
+        self._flying_bytes += len(message.body)
+
+    def _declare(self, route: Route, declare: Declare) -> None:
+        """The first message that waits needs its queue: all others wait behind it, to keep the order."""
+        if self._declaring:
+            return
+        self._declaring = True
+
+        def done(error: ConfigError | None) -> None:
+            self._declaring = False
+            if error is None:
+                self._remember(route)
+            else:
+                with self._lock:  # others may hand over more meanwhile
+                    refused = [m for m in self._waiting if m.route[:2] == route[:2]]
+                    self._waiting = deque(m for m in self._waiting if m.route[:2] != route[:2])
+                for message in refused:
+                    message.answer.settle(error)
+            self._pump()
+
+        self._declarer.declare(declare, done, first=True)
+
+    def _declare_ahead(self, route: Route) -> None:
+        def done(error: ConfigError | None) -> None:
+            if error is None:
+                self._remember(route)
+
+        if route.declare is not None and route[:2] not in self._ready:
+            self._declarer.declare(route.declare, done)
+
+    def _remember(self, route: Route) -> None:
+        if len(self._ready) >= MAX_READY:
+            del self._ready[next(iter(self._ready))]
+        self._ready[route[:2]] = None
+
+    def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
+        method = frame.method
+        stored = isinstance(method, Basic.Ack)
+        flying = self._flying
+        if method.multiple:
+            tags: list[int] = []
+            for tag in flying:
+                if tag > method.delivery_tag:
+                    break
+                tags.append(tag)
+        else:
+            tags = [method.delivery_tag]
+        for tag in tags:
+            if (message := flying.pop(tag, None)) is not None:
+                self._flying_bytes -= len(message.body)
+                self._confirmed(message, stored)
+        if self._waiting:
+            self._pump()
+
+    def _confirmed(self, message: Message, stored: bool) -> None:
+        if not stored:
+            self._settle(message, self._refusal)
+        elif not message.returned:
+            if not message.expired:
+                message.answer.settle(None)
+        elif message.retried or message.route.declare is None or message.expired:
+            self._settle(message, lambda: Unroutable(f"RabbitMQ has no queue {message.route.key!r}"))
+        else:  # somebody has deleted the queue: declare it again, once
+            message.returned, message.retried = False, True
+            self._ready.pop(message.route[:2], None)
+            self._waiting.appendleft(message)
+
+    def _on_return(self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
+        """It comes before the confirmation of the same message, in the order in which they were published."""
+        id = properties.message_id or ""
+        for message in self._flying.values():
+            if message.id == id and message.route.key == method.routing_key and not message.returned:
+                message.returned = True
+                return
+
+    def _refusal(self) -> SendError:
+        if self.link.settings.max_length is not None:
+            return QueueFull("the queue is at its max_length: send again when workers have caught up, or raise it")
+        return SendError("RabbitMQ refused to store it: its queue is at a bound that a policy sets, or is unavailable")
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for message in self._flying.values():
+            if message.deadline > now:
+                break
+            self._settle(
+                message, lambda: SendUnknown(f"not confirmed within {self._timeout:g} s: it may or may not be stored")
+            )
+        while self._waiting and self._waiting[0].deadline <= now:
+            self._settle(self._waiting.popleft(), self._why_waiting)
+        self._ticking = False
+        self._pump()
+
+    def _why_waiting(self) -> SendError:
+        where, seconds = self.link.settings.address, self._timeout
+        if self.link.blocked:
+            return BrokerBlocked(f"{where} took no messages for {seconds:g} s: memory or disk alarm; nothing was sent")
+        error = SendError(f"{where} could not be reached for {seconds:g} s: nothing was sent")
+        error.__cause__ = ConnectionLost(f"{where} does not answer")
+        return error
+
+    def _settle(
+        self, message: Message, make: Callable[[], TypedDingoError], cause: BaseException | None = None
+    ) -> None:
+        if message.expired:
+            return  # answered for already
+        message.expired = True
+        error = make()
+        if cause is not None:
+            error.__cause__ = cause
+        message.answer.settle(error)
+
+    def _give_up(self) -> None:
+        flying, self._flying = list(self._flying.values()), {}
+        for message in flying:
+            self._settle(message, lambda: SendUnknown("closed before the confirmation came: it may be stored"))
+        while self._waiting:
+            self._settle(self._waiting.popleft(), lambda: SendError("closed: nothing was sent; send before close()"))

@@ -1,0 +1,171 @@
+"""What the exchanges and queues are called and how they are declared. Used by broker and backend, in both layouts.
+
+native: the default exchange; for each task a queue, one for suspects and one for dead letters. dingo: Go dingo's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+from pika.channel import Channel
+
+from typeddingo._io.amqp_channel import Dialogue
+from typeddingo._io.amqp_publisher import MAX_SHORT, Route
+from typeddingo._io.amqp_settings import AmqpSettings
+from typeddingo.errors import ConfigError
+
+__all__ = ["DingoTopology", "NativeTopology", "ResultQueue", "TaskQueue"]
+
+BACKSTOP = 1_000_000
+"""The server's own delivery limit: we count ourselves, because it counts lost connections and what was never started.
+Said aloud, because since RabbitMQ 4.0 one that is not said is 20."""
+DEAD_SECONDS = 7 * 24 * 3600
+DEAD_LENGTH = 100_000
+"""Dead letters are users' data and a finite number: the oldest go."""
+
+
+class TaskQueue(NamedTuple):
+    """The tasks of one name."""
+
+    main: str
+    """The name of its queue."""
+    suspects: str
+    """The queue of those whose worker died; empty: the layout has none."""
+    dead: str
+    send: Route
+    """For whoever sends a task."""
+    suspect: Route
+    bury: Route
+
+
+class ResultQueue(NamedTuple):
+    """The reports of one task, in the dingo layout."""
+
+    queue: str
+    route: Route
+
+
+class NativeTopology:
+    """Immutable."""
+
+    def __init__(self, settings: AmqpSettings) -> None:
+        self._settings = settings
+        self._namespace = settings.namespace
+
+    def task(self, name: str) -> TaskQueue:
+        """Raises ``ConfigError`` for a name that AMQP cannot carry."""
+        main, suspects, dead = (self._queue(kind, name) for kind in ("task", "suspect", "dead"))
+
+        def declare_main(channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, main, self._main_arguments(dead))
+
+        def declare_suspects(channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, suspects, self._suspect_arguments(dead))
+
+        def declare_dead(channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, dead, self._dead_arguments())
+
+        return TaskQueue(
+            main,
+            suspects,
+            dead,
+            Route("", main, declare_main),
+            Route("", suspects, declare_suspects),
+            Route("", dead, declare_dead),
+        )
+
+    def reply_queue(self, id: str) -> str:
+        return f"{self._namespace}.reply.{id}"
+
+    def reply_route(self, reply_to: str) -> Route:
+        """Its owner declares it; when it is gone, so is he."""
+        return Route("", reply_to)
+
+    def declare_reply(self, channel: Channel, queue: str) -> Dialogue[None]:
+        """Outlives its connection, and its owner by the time to live of a result."""
+        yield from declare_queue(channel, queue, {"x-expires": max(1, round(self._settings.result_ttl * 1000))})
+
+    def _queue(self, kind: str, name: str) -> str:
+        try:
+            if "%" in name or not name.isprintable():  # else no name holds a %: no two share a queue
+                name = quote(name, safe=" ")
+            queue = f"{self._namespace}.{kind}.{name}"
+            size = len(queue.encode())
+        except UnicodeEncodeError:
+            raise ConfigError("the name of a task must be encodable as UTF-8; it holds a lone surrogate") from None
+        if size > MAX_SHORT:
+            raise ConfigError(
+                f"task {name[:40]!r}…: the name of its queue exceeds {MAX_SHORT} bytes; use a shorter one"
+            )
+        return queue
+
+    def _main_arguments(self, dead: str) -> dict[str, object]:
+        arguments = self._suspect_arguments(dead)
+        if self._settings.max_length is not None:
+            arguments["x-max-length"] = self._settings.max_length
+            arguments["x-overflow"] = "reject-publish"
+        return arguments
+
+    def _suspect_arguments(self, dead: str) -> dict[str, object]:
+        arguments: dict[str, object] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+        if self._settings.queue_type == "quorum":
+            arguments |= {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": BACKSTOP,
+                # A dead letter is kept until it has arrived; the server wants the other for it.
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            }
+        if self._settings.ack_timeout is not None:
+            arguments["x-consumer-timeout"] = round(self._settings.ack_timeout * 1000)
+        return arguments
+
+    def _dead_arguments(self) -> dict[str, object]:
+        arguments: dict[str, object] = {"x-message-ttl": DEAD_SECONDS * 1000, "x-max-length": DEAD_LENGTH}
+        if self._settings.queue_type == "quorum":
+            arguments |= {"x-queue-type": "quorum", "x-delivery-limit": BACKSTOP}
+        return arguments
+
+
+class DingoTopology:
+    """Go dingo's own names, without arguments: they must be the same on both sides."""
+
+    TASKS = "dingo.x.task"
+    RESULTS = "dingo.x.result"
+    CONTENT = "text/json"
+
+    def task(self, name: str) -> TaskQueue:
+        """Raises ``ConfigError`` for a name that AMQP cannot carry."""
+        queue = _short(f"dingo.q.task.{name}", name)
+
+        def declare(channel: Channel) -> Dialogue[None]:
+            yield lambda then: channel.exchange_declare(self.TASKS, "direct", durable=True, callback=then)
+            yield from declare_queue(channel, queue, {})
+            yield lambda then: channel.queue_bind(queue, self.TASKS, name, callback=then)
+
+        route = Route(self.TASKS, name, declare, self.CONTENT)
+        return TaskQueue(queue, "", "", route, route, route)
+
+    def result(self, name: str, id: str) -> ResultQueue:
+        """Raises ``ConfigError`` for a name and an id that AMQP cannot carry."""
+        queue = _short(f"dingo.q.{name}.{id}", name)
+        key = _short(f"dingo.rkey.{name}.{id}", name)
+
+        def declare(channel: Channel) -> Dialogue[None]:
+            yield lambda then: channel.exchange_declare(self.RESULTS, "direct", durable=True, callback=then)
+            yield from declare_queue(channel, queue, {})
+            yield lambda then: channel.queue_bind(queue, self.RESULTS, key, callback=then)
+
+        return ResultQueue(queue, Route(self.RESULTS, key, declare, self.CONTENT))
+
+
+def declare_queue(channel: Channel, queue: str, arguments: dict[str, object]) -> Dialogue[None]:
+    """A durable queue that other connections may use."""
+    yield lambda then: channel.queue_declare(queue, durable=True, arguments=arguments, callback=then)
+
+
+def _short(text: str, name: str) -> str:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_SHORT:
+        raise ConfigError(f"task {name[:40]!r}…: name and id are too long for the names that Go dingo gives its queues")
+    return text

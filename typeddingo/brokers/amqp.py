@@ -1,0 +1,168 @@
+"""Tasks in RabbitMQ. Comes from ``send``, goes to the workers of whichever process takes; survives both.
+
+native (the default): quorum queues, confirmed and routed publishes, a dead-letter queue, suspects that run alone.
+dingo: Go dingo's names and semantics, at most once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from typeddingo._io.amqp_answer import Answer
+from typeddingo._io.amqp_link import Link
+from typeddingo._io.amqp_publisher import Message, Publisher
+from typeddingo._io.amqp_settings import AmqpSettings
+from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
+from typeddingo._io.gate import Gate
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.brokers._amqp_listener import AmqpListener
+from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.config import Config
+from typeddingo.errors import ConfigError, PayloadTooLarge
+from typeddingo.events import Event, EventCode, EventLevel, EventSource
+from typeddingo.role import Role, need_roles
+
+__all__ = ["AmqpBroker", "connect"]
+
+FRAME = 16 * 1024 * 1024
+CLOSE_SECONDS = 4.0
+"""``close`` takes no longer, also when the server is gone."""
+FLUSH_SECONDS = 2.0
+
+
+class _Confirmation(Answer, Confirmation):
+    """The answer of the publisher, as the interface wants it."""
+
+
+def connect(url: str, config: Config) -> AmqpBroker:
+    """The broker behind a URL. Opens no socket. Raises ``ConfigError``."""
+    return AmqpBroker(url, max_frame=config.limits.frame)
+
+
+class AmqpBroker(NamedBroker):
+    """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
+
+    ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
+    largest task that is sent. Connects when it is first used, with one connection to send and one to receive.
+    """
+
+    def __init__(self, url: str, *, max_frame: int = FRAME) -> None:
+        self.settings = AmqpSettings.parse(url)
+        self._max_frame = max_frame
+        self._source = EventSource()
+        self._topology = NativeTopology(self.settings) if self.settings.layout == "native" else DingoTopology()
+        threads = Threads("AmqpBroker")
+        self._sending = Link(self.settings, "publisher", threads, self._tell_producer)
+        self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
+        self._publisher = Publisher(self._sending)
+        self._mover = Mover(self._publisher)
+        self._gate = Gate()
+        self._lock = threading.Lock()
+        self._queues: dict[str, TaskQueue] = {}
+        self._listeners: set[AmqpListener] = set()
+        self._closed = False
+
+    def expect(self, roles: Role) -> None:
+        """Producer and named consumer. Raises ``ConfigError`` for any other role."""
+        need_roles("AmqpBroker", roles, Role.PRODUCER | Role.NAMED_CONSUMER)
+
+    def events(self) -> EventSource:
+        """Connections lost, blocked and back; tasks dead-lettered."""
+        return self._source
+
+    @property
+    def carries_reply_to(self) -> bool:
+        """In the native layout, as a property of the message."""
+        return self.settings.layout == "native"
+
+    def send(self, parcels: Sequence[Parcel]) -> Confirmation:
+        """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
+
+        Raises ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry, and ``SendError`` once closed."""
+        for meta, body in parcels:
+            if len(body) > self._max_frame:
+                raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
+        answer = _Confirmation(len(parcels), self.settings.send_timeout)
+        native = self.carries_reply_to
+        messages = [
+            Message(self._queue(meta.name).send, body, answer, id=meta.id, reply_to=meta.reply_to if native else "")
+            for meta, body in parcels
+        ]
+        self._publisher.publish(messages)
+        return answer
+
+    def declare_task(self, name: str) -> None:
+        """Its queue is declared as soon as there is a connection. Does not block."""
+        self._publisher.announce(self._queue(name).send)
+
+    def add_listener(self, name: str, prefetch: int = 1) -> Listener:
+        """A listener for the tasks called ``name``. Blocks until tasks can come, but not longer than the connection may
+        take: without a server it waits for one in the background. Raises ``ConfigError`` when the server refuses the
+        queue or our credentials, and once closed."""
+        if prefetch < 1:
+            raise ConfigError("AmqpBroker.add_listener(prefetch): expected at least 1")
+        queue = self._queue(name)
+        with self._lock:
+            if self._closed:
+                raise ConfigError("this AmqpBroker is closed: make a new one to receive tasks")
+            listener = AmqpListener(
+                name, queue, self._receiving, self._mover, self._gate, self._tell, prefetch, self._forget
+            )
+            self._listeners.add(listener)
+        listener.start()
+        listener.started.wait(self.settings.connect_timeout)
+        if listener.refusal is not None:
+            listener.close()
+            raise listener.refusal
+        return listener
+
+    def stop_all_listeners(self) -> None:
+        """Close every listener. Idempotent."""
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.close()
+
+    def close(self) -> None:
+        """Give back what nobody has settled and end both connections. Idempotent, from any thread; takes at most 5
+        seconds, also when the server is gone."""
+        deadline = Deadline(CLOSE_SECONDS)
+        with self._lock:
+            self._closed = True
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.close()
+        for listener in listeners:
+            listener.release()
+        self._gate.close()
+        self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._receiving.close(deadline)
+        self._sending.close(deadline)
+
+    def _queue(self, name: str) -> TaskQueue:
+        if (queue := self._queues.get(name)) is None:
+            queue = self._queues[name] = self._topology.task(name)
+        return queue
+
+    def _forget(self, listener: AmqpListener) -> None:
+        with self._lock:
+            self._listeners.discard(listener)
+
+    def _tell_producer(self, level: EventLevel, what: str) -> None:
+        self._publish(Role.PRODUCER, level, EventCode.CONNECTION, what)
+
+    def _tell_consumer(self, level: EventLevel, what: str) -> None:
+        self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, EventCode.CONNECTION, what)
+
+    def _tell(self, level: EventLevel, code: EventCode, what: str, name: str, id: str) -> None:
+        self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, code, what, name, id)
+
+    def _publish(
+        self, origin: Role, level: EventLevel, code: EventCode, what: str, name: str = "", id: str = ""
+    ) -> None:
+        if self._source.active:
+            self._source.publish(Event(origin, level, code, what, task=name, id=id))
