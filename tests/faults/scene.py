@@ -160,6 +160,11 @@ class Scene:
         """The test itself has stored a task."""
         Ledger(self.ledger).sent(id)
 
+    def note_all_sent(self, ids: list[str]) -> None:
+        """A confirmed batch, too large to be put on disk one by one."""
+        with self.ledger.open("a") as ledger:
+            ledger.writelines(f"S {id}\n" for id in ids)
+
     def audit(self) -> Audit:
         return audit(self.ledger, dead=self.dead_ids())
 

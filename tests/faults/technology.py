@@ -95,22 +95,24 @@ class OnRedis(Technology):
 class OnRabbit(Technology):
     name = "amqp"
 
-    def __init__(self, server: RabbitServer) -> None:
+    def __init__(self, server: RabbitServer, *, user: str = "guest", password: str = "guest") -> None:
         self.rabbit = server
+        self._user, self._password = user, password
 
     @property
     def server(self) -> RabbitServer:
         return self.rabbit
 
     def new_place(self) -> str:
-        return self.server.new_vhost()
+        return self.server.new_vhost(self._user)
 
     def drop_place(self, place: str) -> None:
         self.server.drop_vhost(place)
 
     def url(self, place: str, **settings: object) -> str:
         usual = {"heartbeat": HEARTBEAT, "max_deliveries": MAX_DELIVERIES}
-        return f"{self.server.url(place)}?{urlencode({**usual, **settings})}"
+        server = self.server.url(place, self._user, self._password)
+        return f"{server}?{urlencode({**usual, **settings})}"
 
     def repair(self) -> None:
         self.server.thaw()

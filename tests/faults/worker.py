@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 
 from tests.faults.dying import DiesBeforeReceipt
 from tests.faults.plan import Plan
@@ -46,6 +47,8 @@ def open_app(plan: Plan) -> App:
 def main() -> None:
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
     plan = Plan.from_environment()
+    right = time.time
+    time.time = lambda: right() + plan.clock
     stop = threading.Event()
 
     def end(number: int, frame: object) -> None:

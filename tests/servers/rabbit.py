@@ -32,15 +32,15 @@ disk_free_limit.absolute = 10MB
 
 NEW_VHOST = """\
 rabbit_vhost:add(<<"{name}">>, <<"tests">>), \
-rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>), ok.
+rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>), ok.
 """
 
 
 class RabbitServer:
-    """Started by its constructor; ``port`` stays the same over a restart. Raises ``Missing`` when RabbitMQ is not
-    installed."""
+    """Started by its constructor; ``port`` stays the same over a restart. ``configuration``: more lines for its file of
+    settings. Raises ``Missing`` when RabbitMQ is not installed."""
 
-    def __init__(self) -> None:
+    def __init__(self, configuration: str = "") -> None:
         # The program itself: the wrapper in /usr/sbin changes the user and drops the environment.
         self._program = find("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
         self._ctl = find("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl")
@@ -54,21 +54,27 @@ class RabbitServer:
         atexit.register(self.close)
         for _ in range(5):
             self.port, self._distribution, self._mapper_port = free_port(), free_port(), free_port()
-            (self._directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
+            (self._directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + configuration)
             self._mapper = self._start_mapper()
             if self._mapper.running and self._start():
                 return
             self._mapper.kill()
         raise AssertionError(f"rabbitmq-server does not start\n{self._process.log()}")
 
-    def url(self, vhost: str | None = None) -> str:
+    def url(self, vhost: str | None = None, user: str = "guest", password: str = "guest") -> str:
         """``amqp://…``; without ``vhost``: the one that every RabbitMQ has, ``/``."""
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/{quote(vhost or '/', safe='')}"
+        secret = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"amqp://{secret}@127.0.0.1:{self.port}/{quote(vhost or '/', safe='')}"
 
-    def new_vhost(self) -> str:
-        """The name of a new, empty virtual host."""
+    def add_user(self, name: str, password: str) -> None:
+        """Somebody else than ``guest``, who may use what is given to them by ``new_vhost(name)``."""
+        if name not in self.ctl("list_users"):
+            self.ctl("add_user", name, password)
+
+    def new_vhost(self, user: str = "guest") -> str:
+        """The name of a new, empty virtual host, all of it for this user."""
         name = f"v{secrets.token_hex(6)}"
-        answer = self.eval(NEW_VHOST.format(name=name))
+        answer = self.eval(NEW_VHOST.format(name=name, user=user))
         if "ok" not in answer:
             raise AssertionError(f"no new virtual host: {answer}")
         return name

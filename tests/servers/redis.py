@@ -27,9 +27,12 @@ class RedisServer:
     command line, for example ``"--maxmemory", "50mb"``. Raises ``Missing`` when Redis is not installed.
     """
 
-    def __init__(self, *options: str, aof: bool = False, password: str | None = None) -> None:
+    def __init__(
+        self, *options: str, aof: bool = False, password: str | None = None, directory: Path | None = None
+    ) -> None:
         self._program = find("redis-server")
-        self._directory = Path(tempfile.mkdtemp(prefix="tdg-redis-"))
+        self._directory = directory or Path(tempfile.mkdtemp(prefix="tdg-redis-"))
+        self._directory.mkdir(exist_ok=True)
         self._options = [*options, *(("--requirepass", password) if password else ())]
         self._options += ["--appendonly", "yes", "--appendfsync", "always"] if aof else ["--appendonly", "no"]
         self.password = password
