@@ -6,6 +6,7 @@ environment it fails it, because there everything must run.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -17,6 +18,8 @@ from tests.servers.rabbit import RabbitServer
 from tests.servers.redis import RedisServer
 
 S = TypeVar("S")
+
+_databases = itertools.cycle(range(1, 500))
 
 
 def started(start: Callable[[], S]) -> S:
@@ -46,9 +49,10 @@ def rabbit_server() -> Iterator[RabbitServer]:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL of an empty database."""
-    redis_server.ask("FLUSHALL")
-    return redis_server.url()
+    """The URL of an empty database that no other test of this session has."""
+    db = next(_databases)
+    redis_server.ask("FLUSHDB", db=db)
+    return redis_server.url(db)
 
 
 @pytest.fixture
