@@ -1,0 +1,110 @@
+"""Results of tasks that other processes have sent: their keys are looked at until a report is there.
+
+Comes from ``app.result()``; a thread that lives for as long as somebody waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_link import Command, Reply
+from typeddingo._io.redis_server import RedisServer
+from typeddingo._io.threads import Threads
+from typeddingo.backend import ReportStream
+from typeddingo.errors import ConfigError, ConnectionLost, ResultClosed, ResultExpired
+from typeddingo.message import Meta
+
+__all__ = ["Reattached"]
+
+LOOK = 0.2
+"""Seconds between two looks."""
+AT_ONCE = 500
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    stream: ReportStream
+    until: float
+    """When a report that has never been seen will not come any more."""
+    seen: bytes | None = None
+
+
+class Reattached:
+    """Thread-safe."""
+
+    def __init__(self, server: RedisServer, threads: Threads, keys: NativeKeys) -> None:
+        self._server = server
+        self._threads = threads
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        self._running = False
+        self._closed = False
+        self._stop = threading.Event()
+
+    def add(self, meta: Meta) -> ReportStream:
+        """Raises ``ConfigError`` for a task that is watched, and once closed."""
+        stream = ReportStream(meta)
+        with self._lock:
+            if self._closed:
+                raise ConfigError("this RedisBackend is closed: make a new one to receive reports")
+            key = (meta.name, meta.id)
+            if key in self._watched:
+                raise ConfigError(f"the result of task {meta.name!r} with id {meta.id!r} is waited for here already")
+            self._watched[key] = _Watched(stream, time.monotonic() + self._server.settings.result_ttl)
+            if not self._running:
+                self._running = True
+                self._threads.start("results", self._run)
+        return stream
+
+    def remove(self, meta: Meta) -> bool:
+        """Returns whether it was there. The report stays, for others and for its time to live."""
+        with self._lock:
+            return self._watched.pop((meta.name, meta.id), None) is not None
+
+    def close(self) -> None:
+        """End every stream. Idempotent."""
+        with self._lock:
+            self._closed = True
+            watched = list(self._watched.values())
+            self._watched.clear()
+        self._stop.set()
+        for each in watched:
+            each.stream.end(ResultClosed("the backend was closed before the last report came"))
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                watched = list(self._watched.values())
+                if not watched or self._closed:
+                    self._running = False
+                    return
+            try:
+                for start in range(0, len(watched), AT_ONCE):
+                    self._look(watched[start : start + AT_ONCE])
+            except ConnectionLost:
+                pass  # told; it may be back the next time
+            except ConfigError as error:
+                self._server.complain(error)
+            self._stop.wait(LOOK)
+
+    def _look(self, watched: list[_Watched]) -> None:
+        commands: list[Command] = [("GET", self._key(each.stream.meta)) for each in watched]
+        replies = self._server.run(lambda link: link.pipeline(commands))
+        for each, reply in zip(watched, replies, strict=True):
+            self._tell(each, reply)
+
+    def _tell(self, watched: _Watched, reply: Reply) -> None:
+        if isinstance(reply, bytes):
+            if reply != watched.seen:
+                watched.seen = reply
+                watched.stream.push([reply])
+        elif watched.seen is not None or time.monotonic() >= watched.until:
+            self.remove(watched.stream.meta)
+            watched.stream.end(ResultExpired("no report of this task is kept any more, or none ever came"))
+
+    def _key(self, meta: Meta) -> str:
+        return self._keys.result(meta.name, meta.id)

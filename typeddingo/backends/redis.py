@@ -1,0 +1,127 @@
+"""Reports through a Redis server. Comes from ``App("redis://…")`` or ``app.use``; imported when it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+
+from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_server import RedisServer
+from typeddingo._io.redis_settings import RedisSettings
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.backend import Backend, ReportStream
+from typeddingo.backends._redis_polled import Polled
+from typeddingo.backends._redis_reattach import Reattached
+from typeddingo.backends._redis_replies import Replies
+from typeddingo.backends._redis_reports import report_natively
+from typeddingo.broker import Parcel
+from typeddingo.config import Config
+from typeddingo.errors import ConfigError, ConnectionLost, SendError
+from typeddingo.events import Event, EventCode, EventLevel, EventSource
+from typeddingo.message import Meta
+from typeddingo.role import Role, need_roles
+
+__all__ = ["RedisBackend", "connect"]
+
+CLOSE = 2.0
+"""Seconds that threads get to end."""
+
+
+class RedisBackend(Backend):
+    """Reports and results on a Redis server (Go: ``redis.NewBackend``). Thread-safe; connects when it is first needed.
+
+    ``url``: as for ``RedisBroker``, with which it may share one. Reports that nobody fetches expire. Raises
+    ``ConfigError`` for a URL that cannot be read.
+    """
+
+    def __init__(self, url: str) -> None:
+        settings = RedisSettings.parse(url)
+        self._events = EventSource()
+        self._server = RedisServer(settings, Role.REPORTER | Role.STORE, self._events)
+        self._threads = Threads("redis-backend")
+        self._keys = NativeKeys(settings.namespace)
+        self._polled = Polled()
+        self._replies = Replies(self._server, self._threads, self._keys, self._polled)
+        self._reattached = Reattached(self._server, self._threads, self._keys)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"RedisBackend({str(self._server.settings.address)!r})"
+
+    def expect(self, roles: Role) -> None:
+        """Reporter and store. Raises ``ConfigError`` for any other role."""
+        need_roles("RedisBackend", roles, Role.REPORTER | Role.STORE)
+
+    def events(self) -> EventSource:
+        """Connections lost and found, reports that could not be read."""
+        return self._events
+
+    @property
+    def reply_to(self) -> str:
+        """The address of this object's stream of replies."""
+        return self._replies.address
+
+    def ping(self) -> None:
+        """The server answers; blocks until it has. Raises ``ConnectionLost`` or ``ConfigError``."""
+        self._server.run(lambda link: link.call(("PING",)))
+
+    def report(self, parcels: Sequence[Parcel]) -> None:
+        """See ``Reporter.report``. Blocks, for the send timeout at most."""
+        if self._closed:
+            raise SendError("this RedisBackend is closed: nothing was reported; report before close()")
+        if parcels:
+            report_natively(self._server, self._keys, parcels)
+
+    def poll(self, meta: Meta) -> ReportStream:
+        """See ``Store.poll``. Does not block."""
+        try:
+            stream = self._polled.add(meta)
+        except ConfigError as error:
+            self._tell_twice(meta, error)
+            raise
+        self._replies.start()
+        return stream
+
+    def done(self, meta: Meta) -> None:
+        """See ``Store.done``. Does not block: what the server keeps is deleted with the next read."""
+        if not self._reattached.remove(meta):
+            self._polled.remove(meta)
+
+    def reattach(self, meta: Meta) -> ReportStream:
+        """See ``Store.reattach``. ``ResultExpired`` when no report has come for as long as one would be kept."""
+        return self._reattached.add(meta)
+
+    def close(self) -> None:
+        """End every stream, delete what is not wanted any more, disconnect. Idempotent, from any thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._polled.close()
+        self._reattached.close()
+        self._replies.stop()
+        if (farewell := self._replies.farewell()) and self._replies.used:
+            with contextlib.suppress(ConnectionLost, ConfigError):
+                self._server.run(lambda link: link.pipeline(farewell), CLOSE / 2)
+        self._server.close()
+        self._threads.join(Deadline(CLOSE))
+
+    def _tell_twice(self, meta: Meta, error: ConfigError) -> None:
+        if self._polled.find(meta.name, meta.id) is not None:
+            self._events.publish(
+                Event(
+                    Role.STORE,
+                    EventLevel.ERROR,
+                    EventCode.DUPLICATED_POLLING,
+                    str(error),
+                    task=meta.name,
+                    id=meta.id,
+                )
+            )
+
+
+def connect(url: str, config: Config) -> RedisBackend:
+    """The backend of ``App(url)`` or ``App(…, backend=url)``."""
+    return RedisBackend(url)
