@@ -10,7 +10,7 @@ import pytest
 from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "option", "role", "config", "events", "ids", "_io", "_io.*"),
+    ("errors", "option", "role", "config", "events", "ids", "readable", "_io", "_io.*"),
     ("message", "header"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),

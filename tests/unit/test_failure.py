@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typeddingo.errors import ErrorCode
-from typeddingo.failure import TEXT_LIMIT, failure_of, not_invoked
+from typeddingo.failure import failure_of, not_invoked
+from typeddingo.readable import TEXT_LIMIT, tidy
 
 
 def raised(error: BaseException) -> BaseException:
@@ -75,3 +76,12 @@ def test_any_message_can_travel(message: str) -> None:
     for text in (failure.message, failure.traceback):
         assert len(text.encode()) <= TEXT_LIMIT
         assert text.replace("\n", "").replace("\t", "").isprintable()
+
+
+@given(
+    st.text(st.characters()) | st.text(st.characters(), min_size=1, max_size=9).map(lambda text: text * 4000),
+    st.booleans(),
+)
+def test_what_is_tidy_stays_as_it_is(text: str, keep_tail: bool) -> None:
+    once = tidy(text, keep_tail=keep_tail)
+    assert tidy(once, keep_tail=keep_tail) == once

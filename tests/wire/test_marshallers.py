@@ -23,6 +23,7 @@ from typeddingo.marshallers.msgpack import MsgpackMarshaller
 from typeddingo.marshallers.packed import unpack
 from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
+from typeddingo.readable import TEXT_LIMIT, tidy
 
 
 class PlainCodec:
@@ -64,7 +65,8 @@ tasks = st.builds(
     options,
     texts,
 )
-failures = st.builds(Failure, st.integers(-(1 << 31), (1 << 31) - 1) | st.sampled_from(ErrorCode), texts, texts, texts)
+said = texts.map(tidy)  # what is not, is made so on arrival
+failures = st.builds(Failure, st.integers(-(1 << 31), (1 << 31) - 1) | st.sampled_from(ErrorCode), said, said, said)
 pairs = st.tuples(st.integers(), st.integers())
 reports: st.SearchStrategy[Report[object]] = st.one_of(
     pairs.flatmap(
@@ -158,7 +160,22 @@ def test_a_failure_with_text_no_encoding_has_is_reported_all_the_same(marshaller
     report = Report[object]("pair", "1", Status.FAIL, Option(), Failure(1, "bad \udc80 name", "E\ud800", "\x00\u2028"))
     frame = marshaller.encode_report(PAIR, report)
     failure = marshaller.decode_report(PAIR, Header.from_bytes(frame), frame).failure
-    assert failure == Failure(1, "bad ? name", "E?", "\x00\u2028")
+    assert failure == Failure(1, "bad ? name", "E?", "\\x00\\u2028")
+
+
+@pytest.mark.parametrize("marshaller", ALL)
+def test_a_failure_from_anybody_is_safe_to_log_and_of_bounded_length(marshaller: Marshaller) -> None:
+    injected = "red\x1b[31m\r\x07 %s {} \u202e"
+    report = Report[object](
+        "pair", "1", Status.FAIL, Option(), Failure(1, injected, injected, "\x1b" * 100_000 + "end")
+    )
+    frame = marshaller.encode_report(PAIR, report)
+    failure = marshaller.decode_report(PAIR, Header.from_bytes(frame), frame).failure
+    assert failure is not None
+    assert failure.message == failure.exception_type == "red\\x1b[31m\\r\\x07 %s {} \\u202e"
+    assert len(failure.traceback) <= TEXT_LIMIT
+    assert failure.traceback.endswith("end")
+    assert failure.traceback.isprintable()
 
 
 @pytest.mark.parametrize("marshaller", ALL)

@@ -9,6 +9,7 @@ from typeddingo.errors import DecodeError
 from typeddingo.header import Header
 from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
+from typeddingo.readable import tidy
 
 __all__ = ["arrived_report", "arrived_task"]
 
@@ -61,4 +62,7 @@ def arrived_report(
         raise DecodeError(f"task {contract.name!r}: only a fail report holds an error, this is {status.name}")
     if progress is not None and status is not Status.PROGRESS:
         raise DecodeError(f"task {contract.name!r}: only a progress report holds progress, this is {status.name}")
+    if failure is not None:  # anybody's text, on its way into logs
+        trace = tidy(failure.traceback, keep_tail=True)
+        failure = Failure(failure.code, tidy(failure.message), tidy(failure.exception_type), trace)
     return Report(header.name, header.id, status, option, failure, progress=progress)
