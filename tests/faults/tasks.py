@@ -27,17 +27,17 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         ledger.ended(id)
         return id
 
-    @app.task
+    @app.task(name="note")
     def note(seconds: float) -> str:
         """What most tests send."""
         return noted(seconds)
 
-    @app.task
+    @app.task(name="other")
     def other(seconds: float) -> str:
         """The same in another queue."""
         return noted(seconds)
 
-    @app.task
+    @app.task(name="poison")
     def poison(kills: bool) -> str:
         """Ends its process, as the out-of-memory killer does."""
         id = current_context().id
@@ -47,7 +47,7 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         ledger.ended(id)
         return id
 
-    @app.task
+    @app.task(name="moody")
     def moody(how: str) -> int:
         """Fails in every way there is."""
         id = current_context().id
@@ -63,7 +63,7 @@ def build(plan: Plan, *, where: str | None = None) -> App:
             return Decimal("1.5")  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # on purpose
         return 1
 
-    @app.task
+    @app.task(name="echo")
     def echo(data: bytes) -> bytes:
         id = current_context().id
         ledger.begun(id)
