@@ -20,3 +20,13 @@ class TestNative(BrokerTestSuite):
 
     def make_peer(self, broker: AnyBroker) -> RedisBroker:
         return RedisBroker(self.url)
+
+
+class TestDingo(TestNative):
+    """The layout of Go dingo."""
+
+    def make_broker(self) -> RedisBroker:
+        return RedisBroker(f"{self.url}?layout=dingo")
+
+    def make_peer(self, broker: AnyBroker) -> RedisBroker:
+        return RedisBroker(f"{self.url}?layout=dingo")

@@ -134,6 +134,13 @@ class RedisLink:
                 replies[at] = reply
         return replies
 
+    def shout(self, *commands: tuple[Argument, ...]) -> None:
+        """Send without reading an answer: on a link of its own, after ``CLIENT REPLY OFF``."""
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+        except (RedisError, OSError) as error:
+            raise self._lost(error, "the connection was lost") from error
+
     def close(self) -> None:
         """Idempotent. In a forked child it leaves the parent's connection alone."""
         self.broken = True

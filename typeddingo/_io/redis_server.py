@@ -51,6 +51,7 @@ class RedisServer:
         self._checked = not settings.check
         self._lost = False
         self._complained = False
+        self._greeted = False
         self._pid = os.getpid()
 
     @property
@@ -91,7 +92,15 @@ class RedisServer:
                 self._give(link)
                 return result
 
-    def connect(self, deadline: Deadline) -> RedisLink:
+    def greet(self) -> None:
+        """Connect once, unless that has been done: raises ``ConfigError`` when the server does not let us in or is not
+        fit for tasks. One that cannot be reached is left to whoever needs it next."""
+        if not self._greeted:
+            with contextlib.suppress(ConnectionLost):
+                self._give(self.connect(Deadline(self.settings.connect_timeout), once=True))
+                self._greeted = True
+
+    def connect(self, deadline: Deadline, *, once: bool = False) -> RedisLink:
         """A new link, tried for until the deadline or until the server is being closed. The caller closes it. Raises
         ``Unreached`` or ``ConfigError``."""
         if self.is_forked:
@@ -117,7 +126,7 @@ class RedisServer:
             if not isinstance(error, ConnectionLost):
                 raise error
             self.lost(error)
-            if deadline.passed or self.closing.is_set():
+            if once or deadline.passed or self.closing.is_set():
                 raise Unreached(str(error)) from error
 
     def lost(self, error: ConnectionLost) -> None:

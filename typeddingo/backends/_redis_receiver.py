@@ -9,7 +9,7 @@ import abc
 import contextlib
 import threading
 
-from typeddingo._io.redis_link import RedisLink, Refused
+from typeddingo._io.redis_link import Command, RedisLink, Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.errors import ConfigError, ConnectionLost
@@ -44,6 +44,14 @@ class Receiver(abc.ABC):
     @abc.abstractmethod
     def _connected(self, link: RedisLink) -> None:
         """A new connection."""
+
+    @abc.abstractmethod
+    def _disconnected(self) -> None:
+        """It is gone."""
+
+    @abc.abstractmethod
+    def farewell(self) -> list[Command]:
+        """Once stopped: what leaves nothing on the server."""
 
     @abc.abstractmethod
     def _read(self, link: RedisLink) -> None:
@@ -109,3 +117,4 @@ class Receiver(abc.ABC):
         finally:
             self._client = self._link = None
             link.close()
+            self._disconnected()

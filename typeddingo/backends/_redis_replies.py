@@ -47,6 +47,9 @@ class Replies(Receiver):
         self._last = "0-0"
         self._renew_at = 0.0
 
+    def _disconnected(self) -> None:
+        """Nothing else hangs on it."""
+
     def _read(self, link: RedisLink) -> None:
         commands = self._delete_done()
         if self._last != "0-0":

@@ -12,7 +12,9 @@ from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Backend, ReportStream
 from typeddingo.backends._redis_polled import Polled
+from typeddingo.backends._redis_popped import Popped, report_as_dingo
 from typeddingo.backends._redis_reattach import Reattached
+from typeddingo.backends._redis_receiver import Receiver
 from typeddingo.backends._redis_replies import Replies
 from typeddingo.backends._redis_reports import report_natively
 from typeddingo.broker import Parcel
@@ -42,7 +44,10 @@ class RedisBackend(Backend):
         self._threads = Threads("redis-backend")
         self._keys = NativeKeys(settings.namespace)
         self._polled = Polled()
+        self._dingo = settings.dingo
         self._replies = Replies(self._server, self._threads, self._keys, self._polled)
+        self._popped = Popped(self._server, self._threads, self._polled)
+        self._receiver: Receiver = self._popped if self._dingo else self._replies
         self._reattached = Reattached(self._server, self._threads, self._keys)
         self._lock = threading.Lock()
         self._closed = False
@@ -60,8 +65,8 @@ class RedisBackend(Backend):
 
     @property
     def reply_to(self) -> str:
-        """The address of this object's stream of replies."""
-        return self._replies.address
+        """The address of this object's stream of replies; ``layout=dingo`` has none."""
+        return "" if self._dingo else self._replies.address
 
     def ping(self) -> None:
         """The server answers; blocks until it has. Raises ``ConnectionLost`` or ``ConfigError``."""
@@ -71,7 +76,11 @@ class RedisBackend(Backend):
         """See ``Reporter.report``. Blocks, for the send timeout at most."""
         if self._closed:
             raise SendError("this RedisBackend is closed: nothing was reported; report before close()")
-        if parcels:
+        if not parcels:
+            return
+        if self._dingo:
+            report_as_dingo(self._server, parcels)
+        else:
             report_natively(self._server, self._keys, parcels)
 
     def poll(self, meta: Meta) -> ReportStream:
@@ -81,7 +90,9 @@ class RedisBackend(Backend):
         except ConfigError as error:
             self._tell_twice(meta, error)
             raise
-        self._replies.start()
+        self._receiver.start()
+        if self._dingo:
+            self._popped.ring()
         return stream
 
     def done(self, meta: Meta) -> None:
@@ -91,7 +102,7 @@ class RedisBackend(Backend):
 
     def reattach(self, meta: Meta) -> ReportStream:
         """See ``Store.reattach``. ``ResultExpired`` when no report has come for as long as one would be kept."""
-        return self._reattached.add(meta)
+        return self.poll(meta) if self._dingo else self._reattached.add(meta)
 
     def close(self) -> None:
         """End every stream, delete what is not wanted any more, disconnect. Idempotent, from any thread."""
@@ -101,8 +112,9 @@ class RedisBackend(Backend):
             self._closed = True
         self._polled.close()
         self._reattached.close()
-        self._replies.stop()
-        if (farewell := self._replies.farewell()) and self._replies.used:
+        self._receiver.stop()
+        if self._receiver.used:
+            farewell = self._receiver.farewell()
             with contextlib.suppress(ConnectionLost, ConfigError):
                 self._server.run(lambda link: link.pipeline(farewell), CLOSE / 2)
         self._server.close()

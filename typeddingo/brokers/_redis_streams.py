@@ -17,19 +17,22 @@ from hashlib import blake2b
 
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, Command, Refused
+from typeddingo._io.redis_link import Call
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Listener, Parcel, Receipt
+from typeddingo.brokers._redis_answers import answers, error_of
+from typeddingo.brokers._redis_dead import DeadLetters, dead_id
 from typeddingo.brokers._redis_keeper import Keeper
+from typeddingo.brokers._redis_layout import Layout
 from typeddingo.brokers._redis_listener import REASONS, RedisListener
 from typeddingo.brokers._redis_queue import Found, RedisQueue
 from typeddingo.brokers._redis_scripts import SEND
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_suspects import Suspects
-from typeddingo.errors import ConfigError, QueueFull, SendUnknown
+from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
-from typeddingo.header import Header
+from typeddingo.inspection import DeadTask, QueueState
 
 __all__ = ["Streams"]
 
@@ -43,8 +46,10 @@ CLOSE = 3.0
 """Seconds that closing may take when the server does not answer."""
 
 
-class Streams:
-    """Thread-safe."""
+class Streams(Layout):
+    """See ``Layout``."""
+
+    carries_reply_to = True
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         self._server = server
@@ -57,6 +62,7 @@ class Streams:
         self._gate = Gate()
         self._suspects = Suspects(self._gate, self._make_way)
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
+        self._letters = DeadLetters(server, self._keys)
         self._closed = False
 
     def send(self, parcels: Sequence[Parcel]) -> Sending:
@@ -95,35 +101,35 @@ class Streams:
         self._server.close()
         self._threads.join(deadline)
 
+    # Looking.
+
+    def queue(self, name: str) -> QueueState:
+        return self._letters.queue(name)
+
+    def dead(self, name: str, limit: int) -> Sequence[DeadTask]:
+        return self._letters.oldest(name, limit)
+
+    def replay(self, name: str, keys: Sequence[str] | None) -> int:
+        return self._letters.replay(name, keys)
+
+    def purge(self, name: str, keys: Sequence[str] | None) -> int:
+        return self._letters.purge(name, keys)
+
     # Sending.
 
     def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
         calls: list[Call] = []
-        parts: list[list[int]] = []  # for each call, whose tasks are in it
-        groups = [[at] for at in range(len(batch))] if self._bound else [list(range(len(batch)))]
+        members: list[list[int]] = []
+        groups = [[at] for at in range(len(batch))] if self._bound else [range(len(batch))]
         for group in groups:  # with a bound, each batch is refused or stored as it was sent
-            for call, members in self._calls([(at, parcel) for at in group for parcel in batch[at].parcels]):
+            for call, those in self._calls([(at, parcel) for at in group for parcel in batch[at].parcels]):
                 calls.append(call)
-                parts.append(members)
-        commands: Sequence[Command] = calls
-        replies = self._server.run(lambda link: link.pipeline(commands), seconds)
-        good = [0] * len(batch)
-        bad: dict[int, Exception] = {}
-        for members, reply in zip(parts, replies, strict=True):
-            error = self._error(reply)
-            for at in members:
-                if error is None:
-                    good[at] += 1
-                else:
-                    bad[at] = error
-        return [
-            None
-            if (failed := bad.get(at)) is None
-            else failed
-            if not good[at]
-            else SendUnknown(f"a part of the batch was not stored: {failed}")
-            for at in range(len(batch))
-        ]
+                members.append(those)
+        replies = self._server.run(lambda link: link.pipeline(calls), seconds)
+        if known := sum(reply for reply in replies if isinstance(reply, int) and reply > 0):
+            what = f"{known} tasks were sent again and are stored already"
+            self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
+        return answers(len(batch), members, [error_of(reply, self._bound) for reply in replies])
 
     def _calls(self, tasks: list[tuple[int, Parcel]]) -> list[tuple[Call, list[int]]]:
         calls: list[tuple[Call, list[int]]] = []
@@ -147,19 +153,6 @@ class Streams:
             calls.append((Call(SEND, keys, arguments), sorted({at for at, _ in chunk})))
             first = False
         return calls
-
-    def _error(self, reply: object) -> Exception | None:
-        if isinstance(reply, Refused):
-            return reply.error()
-        if reply == -1:
-            return QueueFull(
-                f"there is no room for these tasks among the {self._bound} that may be in their queue: send again when "
-                "workers have caught up, or raise max_length"
-            )
-        if isinstance(reply, int) and reply > 0:
-            what = f"{reply} tasks were sent again and are stored already"
-            self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
-        return None
 
     # What listeners tell.
 
@@ -188,11 +181,7 @@ class Streams:
         self._tell_dead(EventCode.DEAD_LETTER, name, frame, "its workers died while they ran it")
 
     def _tell_dead(self, code: EventCode, name: str, frame: bytes, why: str) -> None:
-        try:
-            id = Header.from_bytes(frame).id
-        except Exception:
-            id = ""
-        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=id)
+        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=dead_id(frame))
 
 
 def _digest(parcel: Parcel) -> bytes:

@@ -12,16 +12,19 @@ from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
 from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.brokers._redis_layout import Layout
+from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
+from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.role import Role, need_roles
 
 __all__ = ["RedisBroker", "connect"]
 
 
-class RedisBroker(NamedBroker):
+class RedisBroker(NamedBroker, Inspector):
     """A queue a name on a Redis server (Go: ``redis.NewBroker``). Thread-safe; connects when it is first needed.
 
     ``url``: ``redis://``, ``rediss://`` or ``unix://``, with settings after ``?``; ``max_length`` is the bound of every
@@ -33,7 +36,8 @@ class RedisBroker(NamedBroker):
         settings = RedisSettings.parse(url, max_length=max_length)
         self._events = EventSource()
         self._server = RedisServer(settings, Role.PRODUCER | Role.CONSUMER | Role.NAMED_CONSUMER, self._events)
-        self._layout = Streams(self._server, Threads("redis-broker"))
+        threads = Threads("redis-broker")
+        self._layout: Layout = Lists(self._server, threads) if settings.dingo else Streams(self._server, threads)
 
     def __repr__(self) -> str:
         return f"RedisBroker({str(self._server.settings.address)!r})"
@@ -48,22 +52,47 @@ class RedisBroker(NamedBroker):
 
     @property
     def carries_reply_to(self) -> bool:
-        """True: the address lies beside the frame."""
-        return True
+        """True in the native layout: the address lies beside the frame."""
+        return self._layout.carries_reply_to
 
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
         return self._layout.send(parcels)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
-        """See ``NamedConsumer.add_listener``. Does not block. Raises ``ConfigError`` once closed."""
+        """See ``NamedConsumer.add_listener``. The first one connects, within the connect timeout. Raises ``ConfigError``
+        when the server refuses us or is not fit for tasks, and once closed; one that is away is waited for later."""
         if prefetch < 1:
             raise ConfigError("RedisBroker.add_listener(prefetch): expected at least 1")
+        self._server.greet()
         return self._layout.listen(name, prefetch)
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
         self._layout.stop_listeners()
+
+    # For operators. Every method blocks, and raises ConnectionLost when the server does not answer within the send
+    # timeout, or ConfigError when it does not let us.
+
+    def ping(self) -> None:
+        """See ``Inspector.ping``."""
+        self._server.run(lambda link: link.call(("PING",)))
+
+    def queue(self, name: str) -> QueueState:
+        """See ``Inspector.queue``. ``layout=dingo`` knows only what waits."""
+        return self._layout.queue(name)
+
+    def dead(self, name: str, limit: int = 100) -> Sequence[DeadTask]:
+        """See ``Inspector.dead``. ``layout=dingo`` has none."""
+        return self._layout.dead(name, limit)
+
+    def replay(self, name: str, keys: Sequence[str] | None = None) -> int:
+        """See ``Inspector.replay``."""
+        return self._layout.replay(name, keys)
+
+    def purge(self, name: str, keys: Sequence[str] | None = None) -> int:
+        """See ``Inspector.purge``."""
+        return self._layout.purge(name, keys)
 
     def close(self) -> None:
         """Close every listener, give back what nobody settled, disconnect. Idempotent, from any thread; takes a few

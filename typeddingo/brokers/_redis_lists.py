@@ -1,0 +1,197 @@
+"""Go dingo's layout: a list a name, from which a task is gone when it is taken. Comes from ``RedisBroker``.
+
+At most once, as the original: what a process had taken is lost when it dies, and a send whose answer is lost is not
+repeated. A Go caller or a Go worker on the other side does not notice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from typeddingo._io.redis_keys import DingoKeys
+from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
+from typeddingo._io.redis_server import RedisServer, Unreached
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+from typeddingo.brokers._redis_answers import FULL, answers, error_of
+from typeddingo.brokers._redis_layout import Layout
+from typeddingo.brokers._redis_sender import Answer, Sender, Sending
+from typeddingo.brokers._redis_turns import CLOSE, TurnListener
+from typeddingo.errors import ConfigError, ConnectionLost, SendUnknown
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.inspection import DeadTask, QueueState
+
+__all__ = ["Lists"]
+
+SHUT = 3.0
+"""Seconds that closing may take when the server does not answer."""
+
+PUSH = Script(f"""
+-- KEYS: a list a queue. ARGV: the bound (0: none), then for each queue how many tasks, and the tasks
+local bound, at, counts = tonumber(ARGV[1]), 2, {{}}
+for q = 1, #KEYS do
+  counts[q] = tonumber(ARGV[at])
+  if bound > 0 and redis.call('LLEN', KEYS[q]) + counts[q] > bound then return {FULL} end
+  at = at + 1 + counts[q]
+end
+at = 2
+for q = 1, #KEYS do
+  for i = at + 1, at + counts[q] do redis.call('LPUSH', KEYS[q], ARGV[i]) end
+  at = at + 1 + counts[q]
+end
+return 0
+""")
+
+
+class Lists(Layout):
+    """See ``Layout``."""
+
+    carries_reply_to = False
+
+    def __init__(self, server: RedisServer, threads: Threads) -> None:
+        self._server = server
+        self._threads = threads
+        self._bound = server.settings.max_length or 0
+        self._sender = Sender(self._write, server.settings.send_timeout, threads)
+        self._lock = threading.Lock()
+        self._listeners: set[ListListener] = set()
+        self._closed = False
+
+    def send(self, parcels: Sequence[Parcel]) -> Sending:
+        return self._sender.send(parcels)
+
+    def listen(self, name: str, prefetch: int) -> Listener:
+        with self._lock:
+            if self._closed:
+                raise ConfigError("this RedisBroker is closed: make a new one to receive tasks")
+            listener = ListListener(self._server, name, prefetch)
+            self._listeners.add(listener)
+        return listener
+
+    def stop_listeners(self) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.close()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            listeners = list(self._listeners)
+        deadline = Deadline(SHUT)
+        self._sender.close(SHUT / 2)
+        for listener in listeners:
+            listener.release()
+        self._server.close()
+        self._threads.join(deadline)
+
+    def queue(self, name: str) -> QueueState:
+        reply = self._server.run(lambda link: link.call(("LLEN", DingoKeys.tasks(name))))
+        return QueueState(name, reply if isinstance(reply, int) else 0, 0, 0, 0)
+
+    def dead(self, name: str, limit: int) -> Sequence[DeadTask]:
+        """None: this layout keeps nothing of a task that was taken."""
+        return ()
+
+    def replay(self, name: str, keys: Sequence[str] | None) -> int:
+        return 0
+
+    def purge(self, name: str, keys: Sequence[str] | None) -> int:
+        return 0
+
+    def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
+        groups = [[at] for at in range(len(batch))] if self._bound else [range(len(batch))]
+        calls = [self._call([parcel for at in group for parcel in batch[at].parcels]) for group in groups]
+        try:
+            replies = self._server.run(lambda link: link.pipeline(calls), seconds, again=False)
+        except Unreached:
+            raise
+        except ConnectionLost as error:  # perhaps stored; a second time would be a second task
+            unknown = [SendUnknown("Redis did not answer: the task may or may not be stored") for _ in batch]
+            for each in unknown:
+                each.__cause__ = error
+            return unknown
+        return answers(len(batch), groups, [error_of(reply, self._bound) for reply in replies])
+
+    def _call(self, parcels: Sequence[Parcel]) -> Call:
+        by_name: dict[str, list[bytes]] = {}
+        for meta, body in parcels:
+            by_name.setdefault(meta.name, []).append(body)
+        arguments: list[int | bytes] = [self._bound]
+        for bodies in by_name.values():
+            arguments += (len(bodies), *bodies)
+        return Call(PUSH, [DingoKeys.tasks(name) for name in by_name], arguments)
+
+
+class ListListener(TurnListener):
+    """Takes tasks off a list. What is given back goes to the end from which tasks are taken."""
+
+    def __init__(self, server: RedisServer, name: str, prefetch: int) -> None:
+        super().__init__(server, prefetch)
+        self._name = name
+        self._key = DingoKeys.tasks(name)
+        self._held: set[Delivery] = set()
+
+    def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
+        """See ``Listener.settle``. Only what is given back concerns the server."""
+        with self._lock:
+            ends = [(delivery, receipt) for delivery, receipt in receipts if delivery in self._held]
+            self._held.difference_update(delivery for delivery, _ in ends)
+            self._room.notify_all()
+        back = [delivery.body for delivery, receipt in ends if receipt is Receipt.GIVE_BACK]
+        if back:
+            self._give_back(back)
+        for _, receipt in ends:
+            if receipt is Receipt.NOK:
+                self._tell(EventCode.DEAD_LETTER, "a task was refused by its worker and is gone")
+            elif receipt is Receipt.WORKER_NOT_FOUND:
+                self._tell(EventCode.WORKER_NOT_FOUND, "no worker here runs a task of this name; it is gone")
+
+    def release(self) -> None:
+        """Close, and give back what was taken and not settled."""
+        self.close()
+        with self._lock:
+            left = list(self._held)
+        self.settle([(delivery, Receipt.GIVE_BACK) for delivery in left])
+
+    def _held_count(self) -> int:
+        return len(self._held)
+
+    def _greet(self, link: RedisLink) -> None:
+        """Nothing to make: a list is there when something is in it."""
+
+    def _read(self, link: RedisLink, count: int, block: float) -> Sequence[Delivery]:
+        self._blocked = self._client
+        try:
+            if self._closed:
+                return ()
+            pop = ("BLMPOP", block) if block > 0 else ("LMPOP",)
+            reply = whole(link.call((*pop, 1, self._key, "RIGHT", "COUNT", count), block + CLOSE))
+        finally:
+            self._blocked = None
+        bodies = [each for each in whole(reply[1]) if isinstance(each, bytes)] if reply else []
+        deliveries = [Delivery(body, self) for body in bodies]
+        with self._lock:
+            self._held.update(deliveries)
+        if deliveries and self.closed:
+            self.settle([(delivery, Receipt.GIVE_BACK) for delivery in deliveries])
+            return ()
+        return deliveries
+
+    def _recover(self, link: RedisLink, refused: Refused) -> None:
+        """Somebody keeps something else under the key of this queue."""
+        self._server.complain(ConfigError(f"the queue of task {self._name!r} cannot be read: {refused}"))
+        self._server.closing.wait(CLOSE)
+
+    def _give_back(self, bodies: Sequence[bytes]) -> None:
+        command: tuple[str | bytes, ...] = ("RPUSH", self._key, *reversed(bodies))
+        try:
+            self._server.run(lambda link: link.call(command), CLOSE, again=False)
+        except (ConnectionLost, ConfigError):
+            self._tell(EventCode.TASK_DELIVERY_FAILURE, f"{len(bodies)} tasks could not be given back and may be lost")
+
+    def _tell(self, code: EventCode, what: str) -> None:
+        self._server.tell(EventLevel.ERROR, code, what, task=self._name)
