@@ -45,6 +45,9 @@ class Basic:
         routing_key: str
 
 class Queue:
+    class PurgeOk:
+        message_count: int
+
     class DeclareOk:
         queue: str
         message_count: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+from collections import deque
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
@@ -19,7 +20,7 @@ from typeddingo._io.amqp_link import Link
 from typeddingo._io.backoff import Backoff
 from typeddingo.errors import ConfigError
 
-__all__ = ["Dialogue", "Station", "Step", "talk"]
+__all__ = ["Channel", "Dialogue", "Line", "Station", "Step", "talk"]
 
 Step: TypeAlias = Callable[[Callable[[object], None]], object]
 """Asks the server something; the answer goes to the callback."""
@@ -50,6 +51,32 @@ class _Talk(Generic[T]):
 def talk(dialogue: Dialogue[T], done: Callable[[T], object]) -> None:
     """Lead a dialogue; ``done`` gets what it returns. When its channel closes it never ends: listen for that."""
     _Talk(dialogue, done).go_on(None)
+
+
+class Line:
+    """Dialogues on one channel, one after the other: their questions do not mix."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], Dialogue[None]]] = deque()
+        self._busy = False
+
+    def put(self, begin: Callable[[], Dialogue[None]]) -> None:
+        self._waiting.append(begin)
+        self._next()
+
+    def clear(self) -> None:
+        """The channel is gone, and the dialogue on it."""
+        self._waiting.clear()
+        self._busy = False
+
+    def _next(self) -> None:
+        if self._waiting and not self._busy:
+            self._busy = True
+            talk(self._waiting.popleft()(), lambda _: self._done())
+
+    def _done(self) -> None:
+        self._busy = False
+        self._next()
 
 
 class Station(abc.ABC):

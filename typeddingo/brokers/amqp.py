@@ -17,11 +17,13 @@ from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueu
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
+from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.role import Role, need_roles
 
 __all__ = ["AmqpBroker", "connect"]
@@ -41,7 +43,7 @@ def connect(url: str, config: Config) -> AmqpBroker:
     return AmqpBroker(url, max_frame=config.limits.frame)
 
 
-class AmqpBroker(NamedBroker):
+class AmqpBroker(NamedBroker, Inspector):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
@@ -58,6 +60,7 @@ class AmqpBroker(NamedBroker):
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
         self._publisher = Publisher(self._sending)
         self._mover = Mover(self._publisher)
+        self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
         self._gate = Gate()
         self._lock = threading.Lock()
         self._queues: dict[str, TaskQueue] = {}
@@ -142,6 +145,31 @@ class AmqpBroker(NamedBroker):
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.close(deadline)
         self._sending.close(deadline)
+
+    def ping(self) -> None:
+        """See ``Inspector.ping``; within ``connect_timeout``."""
+        self._inspector.ping()
+
+    def queue(self, name: str) -> QueueState:
+        """See ``Inspector.queue``. RabbitMQ tells a client how many tasks wait, not how many workers hold: ``running``
+        counts those in the hands of this object only."""
+        return self._inspector.queue(name, self._queue(name))
+
+    def dead(self, name: str, limit: int = 100) -> Sequence[DeadTask]:
+        """See ``Inspector.dead``. The dingo layout has no dead letters."""
+        return self._inspector.dead(name, self._queue(name), limit)
+
+    def replay(self, name: str, keys: Sequence[str] | None = None) -> int:
+        """See ``Inspector.replay``."""
+        return self._inspector.replay(name, self._queue(name), keys)
+
+    def purge(self, name: str, keys: Sequence[str] | None = None) -> int:
+        """See ``Inspector.purge``."""
+        return self._inspector.purge(name, self._queue(name), keys)
+
+    def _held(self, name: str) -> int:
+        with self._lock:
+            return sum(listener.held for listener in self._listeners if listener.name == name)
 
     def _queue(self, name: str) -> TaskQueue:
         if (queue := self._queues.get(name)) is None:
