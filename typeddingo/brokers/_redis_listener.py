@@ -136,6 +136,7 @@ class RedisListener(TurnListener):
 
     def _greet(self, link: RedisLink) -> None:
         self.queue.create(link)
+        link.call(self.queue.sweep_consumers())
         link.call(self.queue.renew(self.holding(), only_held=True))  # what the last read brought to nobody goes back
 
     def _read(self, link: RedisLink, count: int, block: float) -> Sequence[Delivery]:

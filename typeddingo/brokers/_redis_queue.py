@@ -104,7 +104,8 @@ class RedisQueue:
         return Call(LEAVE, [self._stream], [self._owner])
 
     def sweep_consumers(self) -> Command:
-        return Call(SWEEP_CONSUMERS, [self._stream], [max(600_000, 10 * self._lease)])
+        """Also makes the owner known, before it has taken anything."""
+        return Call(SWEEP_CONSUMERS, [self._stream], [self._owner, max(600_000, 10 * self._lease)])
 
 
 PATIENCE = 2.0

@@ -206,20 +206,23 @@ return 1
 
 SWEEP_CONSUMERS = Script(
     f"""
--- KEYS: stream. ARGV: milliseconds
+-- KEYS: stream. ARGV: owner, milliseconds
 local all = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], '{GROUP}')
 if all.err then return 0 end
-local gone = 0
+local gone, busy = 0, false
 for _, each in ipairs(all) do
   local is = {{}}
   for i = 1, #each, 2 do is[each[i]] = each[i + 1] end
-  if is.name ~= '{FREE}' and is.pending == 0 and is.idle > tonumber(ARGV[1]) then
+  if is.pending > 0 then busy = busy or is.name == ARGV[1]
+  elseif is.name == ARGV[1] or is.idle > tonumber(ARGV[2]) and is.name ~= '{FREE}' then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], '{GROUP}', is.name)
     gone = gone + 1
   end
 end
+if not busy then redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], '{GROUP}', ARGV[1]) end
 return gone
 """,
     always=True,
 )
-"""Consumers of processes that died are gone, once nothing of theirs is left."""
+"""Consumers of processes that died are gone, once nothing of theirs is left. The owner is made anew: reading in vain is
+no sign of life to the server."""

@@ -60,8 +60,8 @@ class RedisBroker(NamedBroker, Inspector):
         return self._layout.send(parcels)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
-        """See ``NamedConsumer.add_listener``. The first one connects, within the connect timeout. Raises ``ConfigError``
-        when the server refuses us or is not fit for tasks, and once closed; one that is away is waited for later."""
+        """See ``NamedConsumer.add_listener``. The first one connects, within the connect timeout; a server that is away
+        is waited for later. Raises ``ConfigError`` when it refuses us or is not fit for tasks, and once closed."""
         if prefetch < 1:
             raise ConfigError("RedisBroker.add_listener(prefetch): expected at least 1")
         self._server.greet()

@@ -1,0 +1,235 @@
+"""Who has a task, for how long, and what happens when he dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tests.redis.bench import DEAD, NAME, STREAM, Bench, heard, parcel, send, take, wait_for
+from tests.servers import RedisServer
+from typeddingo._io.redis_link import whole
+from typeddingo.broker import Delivery, Receipt
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.testing import eventually
+
+
+def tag(delivery: Delivery) -> bytes:
+    """Which entry of the stream it is."""
+    assert isinstance(delivery.tag, bytes)
+    return delivery.tag
+
+
+class TestLease:
+    def test_a_task_stays_with_its_worker_for_as_long_as_that_lives(self, bench: Bench) -> None:
+        broker, peer = bench.broker("lease=0.6"), bench.broker("lease=0.6")
+        send(broker, parcel())
+        (delivery,) = take(broker.add_listener(NAME))
+        assert list(peer.add_listener(NAME).take(1, 2.0)) == []
+        delivery.settle(Receipt.OK)
+
+    def test_what_a_dead_worker_held_runs_elsewhere_and_is_counted(self, bench: Bench) -> None:
+        broker = bench.broker("lease=0.5")
+        listener = broker.add_listener(NAME)
+        assert list(listener.take(1, 0.05)) == []
+        send(broker, parcel("1"))
+        bench.die_with(1)
+        (delivery,) = take(listener)
+        assert delivery.attempt == 2
+        delivery.settle(Receipt.OK)
+        assert bench.ask("XLEN", STREAM) == 0
+
+    def test_a_worker_that_was_believed_dead_settles_nothing(self, bench: Bench) -> None:
+        broker = bench.broker()
+        send(broker, parcel("1"), parcel("2"), parcel("3"))
+        held = take(broker.add_listener(NAME, 3), 3)
+        for delivery in held:
+            bench.ask("XCLAIM", STREAM, "workers", "another", 0, tag(delivery))
+        for delivery, receipt in zip(held, (Receipt.OK, Receipt.NOK, Receipt.GIVE_BACK), strict=True):
+            delivery.settle(receipt)
+        assert bench.pending() == [(b"another", 2)] * 3
+        assert bench.ask("XLEN", DEAD) == 0
+
+    def test_and_hears_of_it(self, bench: Bench) -> None:
+        broker = bench.broker("lease=0.6")
+        events = heard(broker.events())
+        send(broker, parcel("1"))
+        listener = broker.add_listener(NAME)
+        (delivery,) = take(listener)
+        bench.ask("XCLAIM", STREAM, "workers", "another", 0, tag(delivery))
+        assert wait_for(events, "silent for too long").code is EventCode.TASK_DELIVERY_FAILURE
+        send(broker, parcel("2"))
+        assert take(listener)[0].body != delivery.body  # its room is free again
+
+    def test_a_reply_that_was_lost_on_its_way_costs_nothing(self, bench: Bench) -> None:
+        """The server has handed a task out, to a connection that is gone."""
+        broker = bench.broker("lease=60")
+        listener = broker.add_listener(NAME, 10)
+        assert list(listener.take(1, 0.05)) == []
+        (me,) = [whole(each)[1] for each in whole(bench.ask("XINFO", "CONSUMERS", STREAM, "workers"))]
+        assert isinstance(me, bytes)
+        listener.take(1, 0)  # it is not waiting now
+        send(broker, parcel("1"))
+        bench.ask("XREADGROUP", "GROUP", "workers", me, "STREAMS", STREAM, ">")
+        bench.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        (delivery,) = take(listener, seconds=5)
+        assert delivery.attempt == 1
+        delivery.settle(Receipt.OK)
+
+
+class TestSuspects:
+    def test_run_alone(self, bench: Bench) -> None:
+        broker = bench.broker("lease=0.5")
+        listener = broker.add_listener(NAME, 10)
+        assert list(listener.take(1, 0.05)) == []
+        send(broker, *[parcel(f"suspect-{number}") for number in range(3)])
+        bench.die_with(3)
+        time.sleep(0.6)
+        send(broker, *[parcel(f"good-{number}") for number in range(5)])
+        running, seen, alone = 0, 0, True
+        lock = threading.Lock()
+
+        def work() -> None:
+            nonlocal running, seen, alone
+            while not listener.closed:
+                for delivery in listener.take(2, 1.0):
+                    with lock:
+                        running += 1
+                    time.sleep(0.02)
+                    with lock:
+                        alone = alone and (delivery.attempt == 1 or running == 1)
+                        running, seen = running - 1, seen + 1
+                    delivery.settle(Receipt.OK)
+
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        eventually(lambda: seen >= 8, "all have run", 20)
+        listener.close()
+        for worker in workers:
+            worker.join()
+        assert alone
+        assert seen == 8
+
+    def test_wait_for_what_runs_and_then_run(self, bench: Bench) -> None:
+        broker = bench.broker("lease=0.5")
+        listener = broker.add_listener(NAME, 10)
+        send(broker, parcel("slow"))
+        (slow,) = take(listener)
+        send(broker, parcel("suspect"))
+        bench.die_with(1)
+        assert list(listener.take(1, 1.5)) == []
+        slow.settle(Receipt.OK)
+        (suspect,) = take(listener)
+        assert suspect.attempt == 2
+
+    def test_what_kills_its_workers_again_and_again_is_put_aside(self, bench: Bench) -> None:
+        broker = bench.broker("lease=0.5&max_deliveries=3")
+        events = heard(broker.events())
+        listener = broker.add_listener(NAME, 10)
+        assert list(listener.take(1, 0.05)) == []
+        send(broker, parcel("poison", reply_to="caller"), parcel("good"))
+        bench.die_with(1, starts=3)
+        assert [delivery.attempt for delivery in take(listener, 1)] == [1]
+        event = wait_for(events, "dead-lettered")
+        assert (event.code, event.level, event.task, event.id) == (
+            EventCode.DEAD_LETTER,
+            EventLevel.ERROR,
+            NAME,
+            "poison",
+        )
+        (dead,) = broker.dead(NAME)
+        assert (dead.id, dead.deliveries, dead.reason) == ("poison", 3, "its worker died 3 times while it ran")
+        assert list(listener.take(1, 1.0)) == []
+
+    def test_are_found_by_every_process_and_run_in_one(self, bench: Bench) -> None:
+        listeners = [bench.broker("lease=0.5").add_listener(NAME, 100) for _ in range(2)]
+        for listener in listeners:
+            assert list(listener.take(1, 0.05)) == []
+        send(bench.broker(), *[parcel(str(number)) for number in range(20)])
+        bench.die_with(20)
+        seen: list[bytes] = []
+
+        def all_seen() -> bool:
+            for listener in listeners:
+                for delivery in listener.take(5, 0.05):
+                    seen.append(delivery.body)
+                    delivery.settle(Receipt.OK)
+            return len(seen) >= 20
+
+        eventually(all_seen, "all have run", 20)
+        assert len(set(seen)) == 20
+
+
+class TestGivenBack:
+    def test_another_process_sees_it_within_a_second(self, bench: Bench) -> None:
+        broker, peer = bench.broker(), bench.broker()
+        send(broker, *[parcel(str(number)) for number in range(50)])
+        listener = broker.add_listener(NAME, 50)
+        held = take(listener, 50)
+        waiting = peer.add_listener(NAME, 100)
+        assert list(waiting.take(1, 0.1)) == []
+        listener.settle([(delivery, Receipt.GIVE_BACK) for delivery in held])
+        listener.close()
+        start = time.monotonic()
+        again = take(waiting, 50)
+        assert time.monotonic() - start < 1.0
+        assert [delivery.body for delivery in again] == [delivery.body for delivery in held]
+
+    def test_and_it_does_not_count(self, bench: Bench) -> None:
+        broker = bench.broker("max_deliveries=2")
+        send(broker, parcel("1"))
+        listener = broker.add_listener(NAME)
+        for _ in range(5):
+            (delivery,) = take(listener)
+            assert delivery.attempt == 1
+            delivery.settle(Receipt.GIVE_BACK)
+        assert bench.ask("XLEN", DEAD) == 0
+
+    def test_another_thread_of_this_process_takes_it_at_once(self, bench: Bench) -> None:
+        broker = bench.broker()
+        send(broker, parcel("1"))
+        listener = broker.add_listener(NAME, 2)
+        (delivery,) = take(listener)
+        taken: list[Delivery] = []
+        thread = threading.Thread(target=lambda: taken.extend(take(listener)))
+        thread.start()
+        time.sleep(0.1)
+        start = time.monotonic()
+        delivery.settle(Receipt.GIVE_BACK)
+        thread.join()
+        assert time.monotonic() - start < 0.6
+        assert [each.body for each in taken] == [delivery.body]
+
+    def test_it_is_taken_before_what_waits(self, bench: Bench) -> None:
+        broker = bench.broker()
+        send(broker, *[parcel(str(number)) for number in range(4)])
+        listener = broker.add_listener(NAME, 4)
+        first = take(listener, 2)
+        first[0].settle(Receipt.GIVE_BACK)
+        assert take(listener)[0].body == first[0].body
+
+
+class TestReceipts:
+    def test_what_cannot_be_settled_now_is_settled_later(self, own_server: RedisServer, own_bench: Bench) -> None:
+        broker = own_bench.broker("connect_timeout=1")
+        listener = broker.add_listener(NAME, 5)
+        send(broker, *[parcel(str(number)) for number in range(3)])
+        held = take(listener, 3)
+        own_server.stop()
+        listener.settle([(held[0], Receipt.OK), (held[1], Receipt.NOK), (held[2], Receipt.OK)])
+        own_server.start()
+        eventually(lambda: own_server.ask("XLEN", STREAM) == 0, "all are settled", 15)
+        assert own_server.ask("XLEN", DEAD) == 1
+
+    def test_what_was_not_settled_when_the_server_is_gone_does_not_hold_up_closing(
+        self, own_server: RedisServer, own_bench: Bench
+    ) -> None:
+        broker = own_bench.broker("connect_timeout=1")
+        listener = broker.add_listener(NAME, 5)
+        send(broker, parcel("1"), parcel("2"))
+        held = take(listener, 1)
+        own_server.freeze()
+        start = time.monotonic()
+        broker.close()
+        assert time.monotonic() - start < 5
+        held[0].settle(Receipt.OK)
