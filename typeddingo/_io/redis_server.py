@@ -166,7 +166,7 @@ class RedisServer:
 
     def _give(self, link: RedisLink) -> None:
         with self._lock:
-            good = not link.broken and not self._lost and link.patience == self.settings.connect_timeout
+            good = not link.broken and not self._lost and link.patience * 2 >= self.settings.connect_timeout
             if good and not self.closing.is_set() and len(self._idle) < KEPT:
                 self._idle.append(link)
                 return
