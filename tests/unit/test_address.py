@@ -238,3 +238,24 @@ def test_files_that_cannot_be_used_are_a_config_error(tmp_path: Path) -> None:
     for tls in (TLS(ca=str(tmp_path / "missing")), TLS(ca=str(nonsense)), TLS(cert=str(nonsense))):
         with pytest.raises(ConfigError, match="TLS: ca, cert or key in the URL cannot be used"):
             tls.context()
+
+
+def test_a_refused_certificate_is_found_wherever_a_library_puts_it() -> None:
+    address = parse(f"rediss://user:{CANARY}@db")
+    refusal = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refusal.verify_message = "self-signed certificate"
+    outer = OSError("connecting failed")
+    outer.__context__ = refusal
+    wrapping = ValueError("setting up")
+    wrapping.exception = refusal  # type: ignore[attr-defined]  # as pika does
+    several = ExceptionGroup("several", [ValueError(), wrapping])
+    for error in (refusal, outer, ConnectionError(refusal), several):
+        found = address.distrusted(error)
+        assert str(found) == (
+            "rediss://db:6379: the server's certificate is refused (self-signed certificate): "
+            "name the authority that signed it with ca=, and the server's name on it with server_name="
+        )
+    assert address.distrusted(OSError("something else")) is None
+    outer.__cause__ = outer
+    outer.__context__ = None
+    assert address.distrusted(outer) is None

@@ -149,11 +149,35 @@ class Address:
         """Nothing leaves this machine."""
         return self.port == 0 or self.host in ("localhost", "::1") or self.host.startswith("127.")
 
+    def distrusted(self, error: BaseException) -> ConfigError | None:
+        """What to say of a connection that failed because of the server's certificate; None: it was something else."""
+        if (found := _certificate_error(error)) is None:
+            return None
+        return ConfigError(
+            f"{self}: the server's certificate is refused ({found.verify_message.rstrip('.')}): "
+            "name the authority that signed it with ca=, and the server's name on it with server_name="
+        )
+
     def __str__(self) -> str:
         if self.port == 0:
             return f"{self.scheme}://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+def _certificate_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Libraries wrap it: as cause, as context, as one of several, as an argument."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return each
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            several = getattr(each, "exceptions", ())
+            todo += (each.__cause__, each.__context__, *each.args, *several, getattr(each, "exception", None))
+    return None
 
 
 def _split(url: str) -> SplitResult | None:

@@ -105,10 +105,23 @@ class Link:
         loop.add_callback_threadsafe(self._do_work)
         return True
 
+    def submit_written(self, work: Callable[[], object]) -> bool:
+        """As ``submit``, for the link's own thread: ``work`` runs when what was sent before has been given to the
+        system, so that it arrives even if this process ends there and then."""
+        return self.submit(work)  # work that is submitted by work waits for the next round, after the sockets
+
     @property
     def is_current(self) -> bool:
         """The caller runs on the link's thread."""
         return threading.current_thread() is self._thread
+
+    @property
+    def server_version(self) -> tuple[int, ...]:
+        """Of the server we are connected to; empty when it is not known."""
+        properties = (self.connection.server_properties if self.connection is not None else None) or {}
+        version = properties.get("version", "")
+        text = version.decode("ascii", "replace") if isinstance(version, bytes) else str(version)
+        return tuple(int(part) for part in text.split(".")[:2] if part.isascii() and part.isdigit())
 
     @property
     def closed(self) -> bool:
@@ -235,7 +248,7 @@ class Link:
             )
         if isinstance(error, ConnectionClosedByBroker) and error.reply_code in _NOT_ALLOWED:
             return ConfigError(f"{where} refuses us: {error.reply_text}")
-        return None
+        return where.distrusted(error)
 
     def _refuse(self, refusal: ConfigError) -> None:
         if self.refusal is None:

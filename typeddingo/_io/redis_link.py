@@ -178,6 +178,8 @@ class RedisLink:
             return ConfigError(f"{self._address}: Redis does not accept the credentials of the URL or the environment")
         if isinstance(error, ResponseError):
             return ConfigError(f"{self._address}: {_refused(error)}")
+        if (distrusted := self._address.distrusted(error)) is not None:
+            return distrusted
         if isinstance(error, (redis.TimeoutError, TimeoutError)):
             what = "the server does not answer"
         elif isinstance(error, redis.BusyLoadingError):

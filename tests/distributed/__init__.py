@@ -1,0 +1,1 @@
+"""Callers and workers in processes of their own, over every mixture of brokers and backends."""
