@@ -155,13 +155,15 @@ class TurnListener(Listener):
     def _end_read(self) -> None:
         """Wait until nobody reads any more; who does not come back in time loses his connection."""
         deadline, last = Deadline(CLOSE), Deadline(2 * CLOSE)
-        while not self._turn.acquire(timeout=UNBLOCK):
+        pause = 0.0
+        while not self._turn.acquire(timeout=pause):
             if last.passed:  # it is still trying to connect, and will see that we are closed
                 return
             if deadline.passed and (link := self._link) is not None:
                 link.close()
             else:
                 self.unblock()
+            pause = UNBLOCK
         try:
             if self._link is not None:
                 self._link.close()
