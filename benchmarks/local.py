@@ -1,4 +1,7 @@
-"""In this process: typed calls against ``ThreadPoolExecutor.submit``, two workers each; and what importing costs."""
+"""In this process: typed calls against ``ThreadPoolExecutor.submit``, two workers each; and what importing costs.
+
+Comes from ``__main__``; alone, ``python -m benchmarks.local --smoke`` tells whether it works.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from typing import Protocol, TypeVar
 from benchmarks.ratio import Ratio, interleaved
 from typeddingo import App, Config
 
-__all__ = ["measure"]
+__all__ = ["CALLS", "SMOKE", "measure"]
 
 CALLS = 20_000
-ALONE = 3_000
+SMOKE = 500
+"""Calls that show that all works; their figures mean nothing."""
+ALONE = 0.15
+"""Part of the calls that are made one at a time."""
 WINDOW = 100
 F = TypeVar("F")
 
@@ -26,8 +32,9 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def measure(rounds: int) -> list[Ratio]:
+def measure(rounds: int, calls: int = CALLS) -> list[Ratio]:
     """The three targets of a local app, and the one of the import."""
+    alone = int(calls * ALONE)
     with (
         ThreadPoolExecutor(2) as pool,
         App(config=Config(workers=2)) as by_reference,
@@ -41,11 +48,11 @@ def measure(rounds: int) -> list[Ratio]:
         found = interleaved(
             rounds,
             {
-                "executor": lambda: rate(submit, lambda future: future.result(), CALLS, WINDOW),
-                "reference": lambda: rate(reference.call, lambda result: result.get(), CALLS, WINDOW),
-                "codec": lambda: rate(codec.call, lambda result: result.get(), CALLS, WINDOW),
-                "executor alone": lambda: rate(submit, lambda future: future.result(), ALONE, 1),
-                "reference alone": lambda: rate(reference.call, lambda result: result.get(), ALONE, 1),
+                "executor": lambda: rate(submit, lambda future: future.result(), calls, WINDOW),
+                "reference": lambda: rate(reference.call, lambda result: result.get(), calls, WINDOW),
+                "codec": lambda: rate(codec.call, lambda result: result.get(), calls, WINDOW),
+                "executor alone": lambda: rate(submit, lambda future: future.result(), alone, 1),
+                "reference alone": lambda: rate(reference.call, lambda result: result.get(), alone, 1),
             },
         )
     imports = interleaved(rounds, {module: partial(import_seconds, module) for module in MODULES})
@@ -81,3 +88,10 @@ def import_seconds(module: str) -> float:
     """Wall time of one import in a fresh interpreter, without the interpreter's own start."""
     program = f"from time import perf_counter as t; s = t(); import {module}; print(t() - s)"
     return float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout)
+
+
+if __name__ == "__main__":
+    from benchmarks.report import target_lines
+
+    smoke = sys.argv[1:] == ["--smoke"]
+    print(*target_lines(measure(1 if smoke else 9, SMOKE if smoke else CALLS)), sep="\n")
