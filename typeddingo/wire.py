@@ -76,6 +76,11 @@ class Wire:
             )
             return self._reports.encode_report(self._contract, lesser)
 
+    @property
+    def join_returns(self) -> Callable[[tuple[object, ...]], object]:
+        """From return values to what the function returned."""
+        return self._contract.join_returns
+
     def decode_report(self, header: Header, frame: bytes) -> Report[object]:
         """Raises ``WireError``."""
         if (values := self.plain.read_success(frame)) is not None:
@@ -96,6 +101,12 @@ PLAIN = Option()
 NO_KEYWORDS: Mapping[str, object] = {}
 
 
+class Read(Protocol):
+    """From a frame to the values in it; ``id``: only if it is the frame's."""
+
+    def __call__(self, frame: bytes, id: str | None = None, /) -> tuple[object, ...] | None: ...
+
+
 class UsualFrames(Protocol):
     """What a marshaller may have for the frames of nearly every call: each function answers None for any other."""
 
@@ -103,20 +114,20 @@ class UsualFrames(Protocol):
     def write_call(self) -> Callable[[str, tuple[object, ...]], bytes | None]: ...
 
     @property
-    def read_call(self) -> Callable[[bytes], tuple[object, ...] | None]: ...
+    def read_call(self) -> Read: ...
 
     @property
     def write_success(self) -> Callable[[str, tuple[object, ...]], bytes | None]: ...
 
     @property
-    def read_success(self) -> Callable[[bytes], tuple[object, ...] | None]: ...
+    def read_success(self) -> Read: ...
 
 
 class _NoFrames:
     def write_call(self, id: str, args: tuple[object, ...]) -> bytes | None:
         return None
 
-    def read_call(self, frame: bytes) -> tuple[object, ...] | None:
+    def read_call(self, frame: bytes, id: str | None = None, /) -> tuple[object, ...] | None:
         return None
 
     write_success, read_success = write_call, read_call

@@ -18,6 +18,10 @@ def task(number: int, text: str, names: list[str]) -> dict[str, int]:
     return dict.fromkeys([*names, text], number)
 
 
+def count(text: str) -> int:
+    return len(text)
+
+
 CONTRACT = Contract.of(task, name="a.task")
 MARSHALLER = JSONMarshaller()
 PLAIN = MARSHALLER.plain_frames(CONTRACT)
@@ -51,6 +55,15 @@ def test_the_usual_call_takes_the_short_way() -> None:
     assert PLAIN.read_call(frame) == args
     assert PLAIN.read_call(frame[:-1] + b"]") is None
     assert PLAIN.read_call(frame + b" ") is None
+
+
+def test_a_reply_is_read_for_the_call_it_answers_and_no_other() -> None:
+    plain = MARSHALLER.plain_frames(Contract.of(count, name="0"))
+    frame = plain.write_success("17", (3,))
+    assert frame is not None
+    assert plain.read_success(frame, "17") == (3,)
+    for other in ("1", "170", "18", "", "1é", "\udc80"):
+        assert plain.read_success(frame, other) is None
 
 
 @given(st.data())

@@ -8,7 +8,7 @@ marshaller: every function answers None then, and has decided nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
@@ -25,8 +25,14 @@ _LONGEST_ID = 127
 _HEADER = slice(0, _FIXED)
 _BRACE, _BRACE_END = b"{}"  # as numbers: five times as fast to look for
 
-Read: TypeAlias = Callable[[bytes], tuple[object, ...] | None]
 Write: TypeAlias = Callable[[str, tuple[object, ...]], bytes | None]
+
+
+class Read(Protocol):
+    """From a frame to the values in it. ``id``: only if it is the one in the frame; None: whoever holds the frame knows
+    whose it is."""
+
+    def __call__(self, frame: bytes, id: str | None = None, /) -> tuple[object, ...] | None: ...
 
 
 class PlainFrames:
@@ -44,7 +50,7 @@ class PlainFrames:
         self.write_call: Write = _writer(heads, tail, contract.arguments, small)
         """The frame of a call by its id and all its arguments, checked."""
         self.read_call: Read = _reader(heads, tail, contract.arguments, small)
-        """All the arguments in such a frame. The id is not looked at: who holds the frame knows it."""
+        """All the arguments in such a frame."""
         tail = name.encode() + SUCCESS_HEAD
         self.write_success: Write = _writer(heads, tail, contract.returns, small)
         """The frame of a report by its id and the return values, checked."""
@@ -73,19 +79,23 @@ def _writer(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Write
 
 def _reader(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Read:
     if not row.count:
-        return lambda frame: None
+        return lambda frame, id=None: None
     load, size = row.quick_load(), len(tail)
     parts = {
-        head: (slice(_FIXED + id_size, _FIXED + id_size + size), slice(_FIXED + id_size + size, -1))
+        head: (
+            slice(_FIXED, _FIXED + id_size),
+            slice(_FIXED + id_size, _FIXED + id_size + size),
+            slice(_FIXED + id_size + size, -1),
+        )
         for id_size, head in heads.items()
     }
-    """Where the tail and the values lie in a frame that begins so: the id is as long as its header says."""
+    """Where the id, the tail and the values lie in a frame that begins so: the id is as long as its header says."""
     flat = row.gate is not None  # scalars alone: the loader takes no object, so there are no keys to look at
 
-    def read(frame: bytes) -> tuple[object, ...] | None:
+    def read(frame: bytes, id: str | None = None, /) -> tuple[object, ...] | None:
         try:
-            between, inside = parts[frame[_HEADER]]
-            if frame[between] != tail or frame[-1] != _BRACE_END:
+            own, between, inside = parts[frame[_HEADER]]
+            if frame[between] != tail or frame[-1] != _BRACE_END or (id is not None and frame[own] != id.encode()):
                 return None
             data = frame[inside]
             return load(data) if len(data) <= small and (flat or _BRACE not in data) else None
