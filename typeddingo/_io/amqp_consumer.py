@@ -80,6 +80,15 @@ class TaskConsumer(Station):
         self._main = ""
         self._on_stopped: Callable[[], object] | None = None
 
+    @property
+    def gives_back_for_free(self) -> bool:
+        """The server does not count what is given back as a failure: RabbitMQ 4.3 and newer."""
+        return self._counted and self.link.server_version >= (4, 3)
+
+    def holds(self, message: Arrived) -> bool:
+        """It is still ours to acknowledge."""
+        return message.epoch == self.epoch and message.tag in self._outstanding and self.current is not None
+
     def set_up(self, channel: Channel) -> Dialogue[None]:
         queue = self._queue
         self._outstanding.clear()

@@ -23,7 +23,8 @@ Declare: TypeAlias = Callable[[Channel], Dialogue[None]]
 Done: TypeAlias = Callable[[ConfigError | None], object]
 """Declared, or the server refuses it: a queue of that name with other arguments exists, or we may not."""
 
-_REFUSALS = (403, 404, 405, 406)
+_REFUSALS = (403, 405, 406)
+"""Not 404: somebody has deleted a queue while we bound it; the second try finds what it needs."""
 
 
 class Declarer(Station):

@@ -26,6 +26,10 @@ from typeddingo.inspection import DeadTask, QueueState
 __all__ = ["AmqpInspector"]
 
 
+PAUSE, PATIENCE = 0.02, 50
+"""Seconds between looks at whether something is done, and how many of them."""
+
+
 class _Letter(NamedTuple):
     tag: int
     task: DeadTask
@@ -55,7 +59,7 @@ class AmqpInspector:
         if not queue.dead:
             return []
         none: list[_Letter] = []
-        letters = run_or(none, self._link, lambda channel: _look(channel, name, queue.dead, limit), self._timeout)
+        letters = run_or(none, self._link, lambda channel: self._look(channel, name, queue.dead, limit), self._timeout)
         return [letter.task for letter in letters]
 
     def replay(self, name: str, queue: TaskQueue, keys: Sequence[str] | None) -> int:
@@ -80,10 +84,25 @@ class AmqpInspector:
         def questions(channel: Channel) -> Dialogue[int]:
             letters = yield from _take(channel, name, queue.dead, None)
             done = yield from act(channel, [each for each in letters if wanted is None or each.task.key in wanted])
-            yield from _put_back(channel, queue.dead)
+            yield from self._put_back(channel, queue.dead, len(letters) - done)
             return done
 
         return run_or(0, self._link, questions, self._timeout * 2)
+
+    def _look(self, channel: Channel, name: str, queue: str, limit: int) -> Dialogue[list[_Letter]]:
+        letters = yield from _take(channel, name, queue, limit)
+        yield from self._put_back(channel, queue, len(letters))
+        return letters
+
+    def _put_back(self, channel: Channel, queue: str, count: int) -> Dialogue[None]:
+        """What is left unacknowledged, and wait until it is there: who looks next shall find it."""
+        if count:
+            channel.basic_nack(0, True, True)
+        for _ in range(PATIENCE):
+            there, _consumers = yield from count_of(channel, queue)
+            if there >= count:
+                return
+            yield lambda then: self._link.later(PAUSE, partial(then, None))
 
     def _replay_each(self, route: Route, channel: Channel, letters: Sequence[_Letter]) -> Dialogue[int]:
         done = 0
@@ -114,12 +133,6 @@ def _forget_each(channel: Channel, letters: Sequence[_Letter]) -> Dialogue[int]:
     return len(letters)
 
 
-def _look(channel: Channel, name: str, queue: str, limit: int) -> Dialogue[list[_Letter]]:
-    letters = yield from _take(channel, name, queue, limit)
-    yield from _put_back(channel, queue)
-    return letters
-
-
 def _take(channel: Channel, name: str, queue: str, limit: int | None) -> Dialogue[list[_Letter]]:
     count, _ = yield from count_of(channel, queue)
     getter = Getter(channel)
@@ -129,12 +142,6 @@ def _take(channel: Channel, name: str, queue: str, limit: int | None) -> Dialogu
             break
         letters.append(_letter(name, got))
     return letters
-
-
-def _put_back(channel: Channel, queue: str) -> Dialogue[None]:
-    """What is left unacknowledged, at once; the question makes sure that it is there before we answer."""
-    channel.basic_nack(0, True, True)
-    yield from count_of(channel, queue)
 
 
 def _letter(name: str, got: Got) -> _Letter:

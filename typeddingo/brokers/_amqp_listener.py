@@ -7,8 +7,6 @@ when it closes, to the server. A task that comes back from a dead worker is move
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,6 +18,7 @@ from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Receipt
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_prefetch import Demand
+from typeddingo.brokers._amqp_shelf import Shelf
 from typeddingo.errors import ConfigError, HeaderError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
@@ -33,7 +32,6 @@ LOOK_SECONDS = 0.4
 CLOSE_SECONDS = 2.0
 ALONE_WAIT = 5.0
 """Seconds that takers pause for a suspect to run alone; then it goes to whoever has nothing else to do."""
-LONGEST_PAUSE = 60.0
 
 
 class AmqpListener(Listener):
@@ -67,16 +65,14 @@ class AmqpListener(Listener):
         self._demand = Demand(self._bound)
         self._consumer = TaskConsumer(link, queue, self, self._demand.level)
         self._ready = threading.Condition(threading.Lock())
-        self._buffer: deque[Arrived] = deque()
-        self._suspects: deque[Arrived] = deque()
+        self._shelf = Shelf()
         self._held: dict[Delivery, Arrived] = {}
         self._asking = 0
         self._ours: set[str] = set()
-        self._pause = ALONE_WAIT
-        self._suspects_after = 0.0
         self._closed = False
         self._stopped = threading.Event()
         self._stopping = False
+        self._looking = False
 
     # For workers, from any thread.
 
@@ -132,9 +128,7 @@ class AmqpListener(Listener):
             if not count:
                 return
             if returned and not self._closed:
-                for message in reversed(returned):
-                    if message.epoch == self._consumer.epoch or message.acknowledged:
-                        (self._suspects if message.suspect else self._buffer).appendleft(message)
+                self._shelf.put_back([message for message in returned if self._is_ours(message)])
                 returned = []
             self._ready.notify_all()
         if not self._link.submit(partial(self._settle, done, refused, returned, count)):
@@ -166,7 +160,7 @@ class AmqpListener(Listener):
                 self._suspect(message)
                 return
         with self._ready:
-            (self._suspects if message.suspect else self._buffer).append(message)
+            self._shelf.put(message)
             self._ready.notify()
             late = self._closed
         if late:
@@ -178,9 +172,9 @@ class AmqpListener(Listener):
 
     def lost(self) -> None:
         with self._ready:
-            ours = [*self._buffer, *self._suspects, *self._held.values()]
-            self._buffer.clear()
-            self._suspects.clear()
+            ours = [*self._shelf.clear(), *self._held.values()]
+            if self._closed:
+                self._held.clear()  # they come again, to others
         self._ours = {message.id for message in ours if message.id}
         self._leave()
 
@@ -198,7 +192,6 @@ class AmqpListener(Listener):
 
     def _begin(self) -> None:
         self._link.add(self._consumer)
-        self._link.later(LOOK_SECONDS, self._look)
 
     def _wait(self, count: int, deadline: Deadline) -> Arrived | int | None:
         """A suspect, or how many may be taken of the others; None once the time is over."""
@@ -206,31 +199,28 @@ class AmqpListener(Listener):
             while not self._closed:
                 if self._demand.note(len(self._held), self._asking):
                     self._link.submit(self._adjust)
-                room = self._bound - len(self._held)
-                if room > 0:
-                    pause = self._suspects_after - time.monotonic() if self._suspects else None
-                    if pause is not None and pause <= 0:
-                        return self._suspects.popleft()
-                    if self._buffer:
+                if (room := self._bound - len(self._held)) > 0:
+                    if (suspect := self._shelf.take_suspect()) is not None:
+                        return suspect
+                    if self._shelf.fresh:
                         return min(count, room)
-                else:
-                    pause = None
-                left = deadline.left
-                if left is not None and left <= 0:
+                if deadline.passed:
                     return None
-                self._ready.wait(left if pause is None else pause if left is None else min(left, pause))
+                waits = [seconds for seconds in (deadline.left, self._shelf.suspect_in()) if seconds is not None]
+                self._ready.wait(min(waits, default=None) if room > 0 else deadline.left)
         return None
 
     def _take(self, count: int, deadline: Deadline) -> Sequence[Delivery]:
-        if not self._gate.enter(count, deadline.left):
-            return ()
+        entered = self._gate.enter(count, deadline.left)
         taken: list[Delivery] = []
         with self._ready:
-            count_now = min(count, self._bound - len(self._held), len(self._buffer)) if not self._closed else 0
-            for _ in range(count_now):
-                taken.append(self._hand_out(self._buffer.popleft()))
-            if self._buffer:
+            if entered and not self._closed:
+                room = self._bound - len(self._held)
+                taken = [self._hand_out(message) for message in self._shelf.take(min(count, room))]
+            if self._shelf.fresh:  # we may have been woken for it
                 self._ready.notify()
+        if not entered:
+            return ()
         if len(taken) < count:
             self._gate.leave(count - len(taken))
         if self._early and taken:
@@ -240,14 +230,13 @@ class AmqpListener(Listener):
     def _take_suspect(self, message: Arrived) -> Sequence[Delivery]:
         if self._gate.enter_alone(ALONE_WAIT):
             with self._ready:
-                if not self._closed and message.epoch == self._consumer.epoch:
-                    self._pause = ALONE_WAIT
+                self._shelf.ran_alone(alone=True)
+                if not self._closed and self._is_ours(message):
                     return (self._hand_out(message),)
             self._gate.leave()
         else:  # what runs here takes long: perhaps somebody else has nothing to do
             with self._ready:
-                self._suspects_after = time.monotonic() + self._pause
-                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+                self._shelf.ran_alone(alone=False)
         self._link.submit(partial(self._return, [message]))
         return ()
 
@@ -281,7 +270,8 @@ class AmqpListener(Listener):
             )
         if returned:
             self._return(returned)
-        self._gate.leave(count)
+        if not self._link.submit_written(partial(self._gate.leave, count)):
+            self._gate.leave(count)
         self._leave()
 
     def _ack(self, messages: Sequence[Arrived]) -> None:
@@ -298,13 +288,23 @@ class AmqpListener(Listener):
             what = f"{attempts} workers have died with it"
             self._bury(message, EventCode.DEAD_LETTER, what, attempts)
         else:
-            self._mover.move(self._consumer, self._queue.suspect, message, attempts=attempts)
+            self._move(1)
+            self._mover.suspect(self._consumer, self._queue.suspect, message, attempts, self._moved)
+
+    def _move(self, count: int) -> None:
+        with self._ready:
+            self._shelf.moving(count)
+
+    def _moved(self) -> None:
+        with self._ready:
+            if self._shelf.moving(-1):
+                self._ready.notify()
+        self._leave()
 
     def _bury(self, message: Arrived, code: EventCode, reason: str, attempts: int) -> None:
         if self._queue.dead:
-            self._mover.move(
-                self._consumer, self._queue.bury, message, attempts=attempts, reason=reason, name=self.name
-            )
+            self._move(1)
+            self._mover.bury(self._consumer, self._queue.bury, message, attempts, reason, self.name, self._moved)
             what = f"dead-lettered: {reason}"
         else:
             what = f"dropped: {reason}"
@@ -314,14 +314,13 @@ class AmqpListener(Listener):
 
     def _return(self, messages: Sequence[Arrived]) -> None:
         """To the server, for others."""
-        live = [m for m in messages if m.epoch == self._consumer.epoch or m.acknowledged]
-        self._mover.give_back(self._consumer, self._queue.send, self._queue.suspect, live)
+        live = [message for message in messages if self._is_ours(message)]
+        self._move(len(live))
+        self._mover.give_back(self._consumer, self._queue.send, self._queue.suspect, live, self._moved)
 
     def _return_rest(self) -> None:
         with self._ready:
-            rest = [*self._suspects, *self._buffer]
-            self._suspects.clear()
-            self._buffer.clear()
+            rest = self._shelf.clear()
         if rest:
             self._return(rest)
 
@@ -337,25 +336,34 @@ class AmqpListener(Listener):
 
     def _leave(self) -> None:
         """The broker keeps a closed listener in mind for as long as something is in its takers' hands."""
-        if self._closed and self._stopped.is_set() and not self._held:
+        with self._ready:
+            over = self._closed and self._stopped.is_set() and not self._held and self._shelf.moving(0)
+        if over:
             self._forget(self)
+            self._link.submit(self._consumer.leave)
+
+    def _is_ours(self, message: Arrived) -> bool:
+        """The server waits for our word on it, or has it no more."""
+        return message.epoch == self._consumer.epoch or message.acknowledged
 
     def _adjust(self) -> None:
         self._consumer.prefer(self._demand.level)
+        if not self._looking:
+            self._looking = True
+            self._link.later(LOOK_SECONDS, self._look)
 
     def _look(self) -> None:
         """Whether takers want less than is held for them: what is too much goes back for others."""
+        self._looking = False
         if self._closed:
             return
         with self._ready:
             fell = self._demand.look(len(self._held), self._asking)
-            excess: list[Arrived] = []
-            while fell and len(self._buffer) > self._demand.level:
-                excess.append(self._buffer.pop())
-        self._adjust()
+            excess = self._shelf.excess(self._demand.level) if fell else []
         if excess:
-            self._return(excess[::-1])
-        self._link.later(LOOK_SECONDS, self._look)
+            self._return(excess)
+        if fell or not self._demand.is_least:
+            self._adjust()
 
 
 def _is_for(name: str, frame: bytes) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from typeddingo._io.amqp_answer import Answer
@@ -22,6 +23,21 @@ TIME = "tdg-time"
 RETRY_SECONDS = 1.0
 
 
+@dataclass(slots=True, eq=False)
+class _Move:
+    """One message on its way."""
+
+    consumer: TaskConsumer
+    """Who has it."""
+    route: Route
+    message: Arrived
+    done: Callable[[], object]
+    """Called on the consumer's link when it is there, or no longer ours."""
+    headers: dict[str, object] = field(default_factory=dict[str, object])
+    stubborn: bool = True
+    """Tried again for as long as the message is ours; else handed to the server."""
+
+
 class Mover:
     """One a broker. Thread-safe."""
 
@@ -29,58 +45,75 @@ class Mover:
         self._publisher = publisher
         self._timeout = publisher.link.settings.send_timeout
 
-    def move(
+    def suspect(
+        self, consumer: TaskConsumer, route: Route, message: Arrived, attempts: int, done: Callable[[], object]
+    ) -> None:
+        """Among those that run alone; ``attempts`` workers have died with it."""
+        self._publish(_Move(consumer, route, message, done, {ATTEMPTS: attempts}))
+
+    def bury(
         self,
         consumer: TaskConsumer,
         route: Route,
         message: Arrived,
-        *,
-        attempts: int = 0,
-        reason: str = "",
-        name: str = "",
+        attempts: int,
+        reason: str,
+        name: str,
+        done: Callable[[], object],
     ) -> None:
-        """It is tried again for as long as the message is ours."""
-        headers: dict[str, object] = {}
-        if attempts:
-            headers[ATTEMPTS] = attempts
-        if reason:
-            headers |= {REASON: reason, NAME: name, TIME: round(time.time() * 1000)}
-        self._publish(consumer, route, message, headers)
+        """Among the dead letters, with what an operator wants to know."""
+        why: dict[str, object] = {ATTEMPTS: attempts, REASON: reason, NAME: name, TIME: round(time.time() * 1000)}
+        self._publish(_Move(consumer, route, message, done, why))
 
-    def give_back(self, consumer: TaskConsumer, route: Route, suspects: Route, messages: Sequence[Arrived]) -> None:
-        """To the end of their queue, as if nobody had had them: the server would count that as a failure. On servers
-        that do not, it puts them back where they were."""
+    def give_back(
+        self,
+        consumer: TaskConsumer,
+        route: Route,
+        suspects: Route,
+        messages: Sequence[Arrived],
+        done: Callable[[], object],
+    ) -> None:
+        """To their queue, as if nobody had had them. A server that would count that as a failure gets them anew.
+        ``done`` is called once for each."""
         for message in messages:
             headers: dict[str, object] = {ATTEMPTS: message.attempts} if message.attempts else {}
-            self._publish(consumer, suspects if message.suspect else route, message, headers, tries=1)
+            to = suspects if message.suspect else route
+            move = _Move(consumer, to, message, done, headers, stubborn=False)
+            if consumer.gives_back_for_free and not message.acknowledged:
+                consumer.link.submit(partial(self._requeue, move))
+            else:
+                self._publish(move)
 
-    def _publish(
-        self, consumer: TaskConsumer, route: Route, message: Arrived, headers: dict[str, object], tries: int = 0
-    ) -> None:
+    def _publish(self, move: _Move) -> None:
+        message = move.message
         answer = Answer(1, self._timeout)
-        copy = Message(route, message.body, answer, id=message.id, reply_to=message.reply_to, headers=headers or None)
-        again = partial(self._publish, consumer, route, message, headers)
-        answer.add_done_callback(partial(self._moved, consumer, message, again, tries))
+        answer.add_done_callback(partial(self._answered, move))
+        headers = move.headers or None
+        copy = Message(move.route, message.body, answer, id=message.id, reply_to=message.reply_to, headers=headers)
         try:
             self._publisher.publish([copy])
         except SendError:  # closed: it is ours until the connection ends
             return
 
-    def _moved(
-        self,
-        consumer: TaskConsumer,
-        message: Arrived,
-        again: Callable[[], None],
-        tries: int,
-        error: BaseException | None,
-    ) -> None:
+    def _answered(self, move: _Move, error: BaseException | None) -> None:
+        consumer = move.consumer
         if error is None:
-            consumer.link.submit(lambda: consumer.ack(message.epoch, [message.tag]))
-        elif tries:
-            consumer.link.submit(lambda: consumer.nack(message.epoch, [message.tag], requeue=True))
+            consumer.link.submit(partial(self._arrived, move))
+        elif move.stubborn:
+            consumer.link.submit(partial(self._try_later, move))
         else:
-            consumer.link.submit(lambda: self._try_later(consumer, message, again))
+            consumer.link.submit(partial(self._requeue, move))
 
-    def _try_later(self, consumer: TaskConsumer, message: Arrived, again: Callable[[], None]) -> None:
-        if message.epoch == consumer.epoch and consumer.current is not None:
-            consumer.link.later(RETRY_SECONDS, again)
+    def _requeue(self, move: _Move) -> None:
+        move.consumer.nack(move.message.epoch, [move.message.tag], requeue=True)
+        move.done()
+
+    def _arrived(self, move: _Move) -> None:
+        move.consumer.ack(move.message.epoch, [move.message.tag])
+        move.consumer.link.submit_written(move.done)
+
+    def _try_later(self, move: _Move) -> None:
+        if move.consumer.holds(move.message):
+            move.consumer.link.later(RETRY_SECONDS, partial(self._publish, move))
+        else:
+            move.done()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Demand"]
 
-FIRST = 4
+FIRST = 1
 STEP = 4
 """Changing costs a round trip without deliveries, so it is done in large steps."""
 SHORT = 8
@@ -26,6 +26,11 @@ class Demand:
         """What should be held at most, at the moment."""
         self._peak = 0
         self._quiet_rounds = 0
+
+    @property
+    def is_least(self) -> bool:
+        """Less cannot be held."""
+        return self.level == min(self._bound, FIRST)
 
     def note(self, held: int, asked: int) -> bool:
         """Takers hold so many tasks and ask for so many more. True: the level has risen."""
