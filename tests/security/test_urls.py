@@ -13,7 +13,6 @@ WRONG = [
     f"redis://user:{CANARY}@db:port/0",
     f"redis://:12/{CANARY}@db/0",
     f"rediss://user:{CANARY}@db/0?verify=no",
-    f"amqps://user:{CANARY}@db/0?ca=/missing.pem",
     f"amqp://user:{CANARY}@db/0?lease=soon",
     f"mysql://user:{CANARY}@db/0",
     f"user:{CANARY}@db",
@@ -25,7 +24,7 @@ WRONG = [
 def test_an_app_never_repeats_a_url_that_it_refuses(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         App(url)
-    for error in chain(caught.value):
+    for error in chain(caught.value, suppressed=True):
         assert CANARY not in f"{error} {error!r} {error.args!r}"
     ours = [line for line in shown_by(caught.value).splitlines() if not line.startswith("    ")]  # not our source
     assert CANARY not in "\n".join(ours)

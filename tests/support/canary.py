@@ -21,15 +21,15 @@ def spellings(secret: str | bytes) -> list[str]:
 
 
 def shown_by(error: BaseException) -> str:
-    """All that a log or an error tracker may print of an error: it, its causes and contexts, and their traceback."""
+    """All that a log or an error tracker may print of an error: it, what led to it, and their traceback."""
     parts = ["".join(traceback.format_exception(error))]
     for each in chain(error):
         parts += [str(each), repr(each), repr(each.args), repr(vars(each)), *getattr(each, "__notes__", ())]
     return "\n".join(parts)
 
 
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything that led to it, whether or not Python would print it."""
+def chain(error: BaseException, *, suppressed: bool = False) -> Iterator[BaseException]:
+    """The error and everything that led to it; ``suppressed``: also what ``from None`` keeps Python from printing."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -38,6 +38,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        todo += [each.__cause__, each.__context__]
+        todo.append(each.__cause__)
+        if suppressed or not each.__suppress_context__:
+            todo.append(each.__context__)
         if isinstance(each, BaseExceptionGroup):
             todo += cast("BaseExceptionGroup[BaseException]", each).exceptions

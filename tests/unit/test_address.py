@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.support.canary import CANARY, shown_by, spellings
+from tests.support.canary import CANARY, chain, shown_by, spellings
 from typeddingo._io.address import TLS, Address, Settings
 from typeddingo.errors import ConfigError
 
@@ -119,6 +119,7 @@ def test_a_url_that_is_refused_is_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(url)
     shown = "\n".join(line for line in shown_by(caught.value).splitlines() if not line.startswith("    "))  # our source
+    shown += "".join(f"{error!r} {error.args}" for error in chain(caught.value, suppressed=True))
     for spelling in spellings(CANARY):
         assert spelling not in shown
 
