@@ -46,7 +46,7 @@ def test_what_a_page_shows_is_typed(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
-    assert {block.language for block in blocks(page)} <= {"python", "text", "console"}
+    assert {block.language for block in blocks(page)} <= {"python", "text", "console", "ini", "yaml"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -16,6 +16,8 @@ from typeddingo.tasks import Tasks
 
 __all__ = ["LoadError", "load_app"]
 
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
 
 class LoadError(Stop):
     """The app cannot be had; says why and what to write instead."""
@@ -66,23 +68,24 @@ def _import(name: str) -> ModuleType:
 def _make(where: str, function: FunctionType) -> object:
     try:
         return cast("object", function())
-    except TypedDingoError as error:
-        raise LoadError(f"{where}(): {error}", error) from error
     except Exception as error:
         raise LoadError(_told(f"{where}()", error), error) from error
 
 
 def _told(what: str, error: BaseException) -> str:
-    """A mistake in the user's code, told as Python would, without our own frames and those of the import system."""
-    frames = error.__traceback__
-    while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
-        frames = frames.tb_next
-    lines = traceback.format_exception(type(error), error, frames, chain=False)
+    """A mistake in the user's code, told as Python would, without our own frames and those of the import system.
+    What this package itself refuses says all there is to say; only the place is missing."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
+    if isinstance(error, TypedDingoError):
+        place = f"{os.path.relpath(frames[-1].filename)}:{frames[-1].lineno}" if frames else what
+        return f"{place}: {error}"
+    lines = ["Traceback (most recent call last):\n"] if frames else []
+    lines += [*traceback.format_list(frames), *traceback.format_exception_only(error)]
     return f"{what} cannot be imported:\n{''.join(lines).rstrip()}"
 
 
 def _is_ours(file: str) -> bool:
-    return file == __file__ or file == importlib.__file__ or file.startswith("<frozen importlib")
+    return file.startswith((_PACKAGE, "<frozen importlib")) or file == importlib.__file__
 
 
 def _suggest(module_name: str) -> str:
