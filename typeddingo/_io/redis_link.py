@@ -160,8 +160,10 @@ class RedisLink:
                 replies.append(self._read())
         except (RedisError, OSError) as error:
             raise self._lost(error, "the connection was lost") from error
-        except BaseException:  # interrupted in the middle of an answer: what comes next on this link is not for us
-            self.close()
+        except BaseException as error:
+            if self.broken and isinstance(error, Exception):  # another thread has closed it under our hands
+                raise ConnectionLost(f"{self._address}: the connection was closed") from error
+            self.close()  # interrupted in the middle of an answer: what comes next on this link is not for us
             raise
         return replies
 

@@ -1,0 +1,271 @@
+"""Reports through Redis in the native layout: to the caller, to whoever asks later, and whatever else may lie there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.redis.bench import NAME, Bench, heard, wait_for
+from tests.servers import RedisServer
+from typeddingo import App, Option, Result
+from typeddingo._io.bundle import pack
+from typeddingo._io.redis_link import whole
+from typeddingo.backends.redis import RedisBackend
+from typeddingo.broker import Parcel
+from typeddingo.errors import ConfigError, ResultClosed, ResultExpired, SendError, WireError
+from typeddingo.events import EventCode
+from typeddingo.message import Meta
+from typeddingo.testing import eventually
+
+RESULT = "tdg:{shop.order}:result:1"
+
+
+@pytest.fixture
+def backend(bench: Bench) -> Iterator[RedisBackend]:
+    backend = RedisBackend(bench.url)
+    yield backend
+    backend.close()
+
+
+def report(backend: RedisBackend, *frames: bytes, id: str = "1", to: str = "") -> None:
+    backend.report([Parcel(Meta(NAME, id, to), frame) for frame in frames])
+
+
+class TestKept:
+    def test_the_last_report_is_kept_for_its_time(self, bench: Bench, backend: RedisBackend) -> None:
+        report(backend, b"sent", b"progress", b"success")
+        assert bench.ask("GET", RESULT) == b"success"
+        left = bench.ask("PTTL", RESULT)
+        assert isinstance(left, int)
+        assert 3_500_000 < left <= 3_600_000
+
+    def test_until_the_caller_has_it(self, bench: Bench, backend: RedisBackend) -> None:
+        meta = Meta(NAME, "1", backend.reply_to)
+        stream = backend.poll(meta)
+        report(backend, b"success", to=backend.reply_to)
+        assert stream.take(5) == [b"success"]
+        backend.done(meta)
+        eventually(lambda: bench.ask("GET", RESULT) is None, "it is deleted", 5)
+
+    def test_a_caller_that_died_leaves_nothing_for_ever(self, bench: Bench, backend: RedisBackend) -> None:
+        report(backend, b"success", to="a caller that is gone")
+        assert len(bench.all_keys()) == 2
+        for key in bench.all_keys():
+            left = bench.ask("PTTL", key)
+            assert isinstance(left, int)
+            assert 0 < left <= 3_600_000
+
+    def test_the_stream_of_a_caller_that_lives_does_not_expire(self, bench: Bench) -> None:
+        backend = RedisBackend(f"{bench.url}?result_ttl=1.5")
+        meta = Meta(NAME, "1", backend.reply_to)
+        stream = backend.poll(meta)
+        report(backend, b"sent", to=backend.reply_to)
+        assert stream.take(5) == [b"sent"]
+        key = f"tdg:{{{backend.reply_to}}}:replies"
+        assert bench.ask("EXISTS", key) == 1
+        time.sleep(1.0)
+        report(backend, b"progress", to=backend.reply_to)
+        assert stream.take(5) == [b"progress"]
+        time.sleep(1.0)
+        assert bench.ask("EXISTS", key) == 1
+        backend.close()
+        assert bench.ask("EXISTS", key) == 0
+
+    def test_what_was_read_does_not_pile_up(self, bench: Bench, backend: RedisBackend) -> None:
+        meta = Meta(NAME, "1", backend.reply_to)
+        stream = backend.poll(meta)
+        for _ in range(50):
+            report(backend, b"progress", to=backend.reply_to)
+            assert stream.take(5) == [b"progress"]
+        length = bench.ask("XLEN", f"tdg:{{{backend.reply_to}}}:replies")
+        assert isinstance(length, int)
+        assert length <= 1
+
+    def test_closing_leaves_nothing(self, bench: Bench, backend: RedisBackend) -> None:
+        metas = [Meta(NAME, str(number), backend.reply_to) for number in range(100)]
+        for meta in metas:
+            backend.poll(meta)
+        backend.report([Parcel(meta, b"success") for meta in metas])
+        backend.close()
+        assert bench.all_keys() == set()
+
+    def test_a_report_without_an_address_is_kept_all_the_same(self, bench: Bench, backend: RedisBackend) -> None:
+        report(backend, b"success")
+        assert bench.all_keys() == {RESULT}
+
+    @pytest.mark.parametrize("address", ["shop.order}:tasks", "*", "a:b", "größe"])
+    def test_no_address_reaches_the_keys_of_others(self, bench: Bench, backend: RedisBackend, address: str) -> None:
+        report(backend, b"success", to=address)
+        (key,) = bench.all_keys() - {RESULT}
+        assert key.startswith("tdg:{")
+        assert key.endswith("}:replies")
+        assert key.count("{") == key.count("}") == 1
+
+
+class TestByID:
+    def test_a_stored_result_is_there_at_once(self, backend: RedisBackend) -> None:
+        report(backend, b"success")
+        start = time.monotonic()
+        assert backend.reattach(Meta(NAME, "1")).take(5) == [b"success"]
+        assert time.monotonic() - start < 1
+
+    def test_one_that_is_yet_to_come_is_waited_for(self, backend: RedisBackend) -> None:
+        stream = backend.reattach(Meta(NAME, "1"))
+        assert list(stream.take(0.3)) == []
+        report(backend, b"progress")
+        assert stream.take(5) == [b"progress"]
+        report(backend, b"success")
+        assert stream.take(5) == [b"success"]
+
+    def test_one_that_nobody_keeps_has_expired(self, bench: Bench) -> None:
+        backend = RedisBackend(f"{bench.url}?result_ttl=0.5")
+        stream = backend.reattach(Meta(NAME, "1"))
+        with pytest.raises(ResultExpired):
+            stream.take(5)
+        backend.close()
+
+    def test_one_that_was_seen_and_is_gone_has_expired(self, bench: Bench, backend: RedisBackend) -> None:
+        report(backend, b"progress")
+        stream = backend.reattach(Meta(NAME, "1"))
+        assert stream.take(5) == [b"progress"]
+        bench.ask("DEL", RESULT)
+        with pytest.raises(ResultExpired):
+            stream.take(5)
+
+    def test_it_stays_for_others_who_ask(self, bench: Bench, backend: RedisBackend) -> None:
+        report(backend, b"success")
+        meta = Meta(NAME, "1")
+        assert backend.reattach(meta).take(5) == [b"success"]
+        with pytest.raises(ConfigError, match="already"):
+            backend.reattach(meta)
+        backend.done(meta)
+        assert backend.reattach(meta).take(5) == [b"success"]
+
+    def test_closing_ends_the_wait(self, backend: RedisBackend) -> None:
+        stream = backend.reattach(Meta(NAME, "1"))
+        backend.close()
+        with pytest.raises(ResultClosed):
+            stream.take(5)
+        with pytest.raises(ConfigError, match="closed"):
+            backend.reattach(Meta(NAME, "1"))
+
+    def test_an_app_gets_it_with_its_type(self, bench: Bench) -> None:
+        def double(value: int) -> int:
+            return 2 * value
+
+        worker, caller, later = App(bench.url), App(bench.url), App(bench.url)
+        worker.register("double", double)
+        with caller:
+            sent = caller.register("double", double).call(21)
+        with worker, later:
+            result: Result[int] = later.result("double", sent.id, int)
+            worker.allocate("double")
+            assert result.get(timeout=5) == 42
+
+
+class TestStrangeThings:
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            ("m", b""),
+            ("m", b"\xff" * 40),
+            ("m", pack([b"a name", b"an id"])),
+            ("m", pack([b"\xff", b"\xfe", b"x"])),
+            ("x", b"1", "m", b"2"),
+        ],
+        ids=["empty", "bytes", "two", "no text", "fields"],
+    )
+    def test_what_is_no_report_is_told_and_the_next_one_arrives(
+        self, bench: Bench, backend: RedisBackend, fields: tuple[str | bytes, ...]
+    ) -> None:
+        events = heard(backend.events())
+        stream = backend.poll(Meta(NAME, "1", backend.reply_to))
+        bench.ask("XADD", f"tdg:{{{backend.reply_to}}}:replies", "*", *fields)
+        report(backend, b"success", to=backend.reply_to)
+        assert stream.take(5) == [b"success"]
+        assert wait_for(events, "no report").code is EventCode.UNDECODABLE
+
+    def test_something_else_under_the_key_of_the_stream_ends_nothing(self, bench: Bench, backend: RedisBackend) -> None:
+        events = heard(backend.events())
+        key = f"tdg:{{{backend.reply_to}}}:replies"
+        bench.ask("SET", key, "a string")
+        stream = backend.poll(Meta(NAME, "1", backend.reply_to))
+        wait_for(events, "cannot be read")
+        bench.ask("DEL", key)
+        report(backend, b"success", to=backend.reply_to)
+        assert stream.take(10) == [b"success"]
+
+    def test_a_caller_survives_the_loss_of_everything(self, bench: Bench, backend: RedisBackend) -> None:
+        stream = backend.poll(Meta(NAME, "1", backend.reply_to))
+        report(backend, b"sent", to=backend.reply_to)
+        assert stream.take(5) == [b"sent"]
+        bench.ask("FLUSHDB")
+        report(backend, b"success", to=backend.reply_to)
+        assert stream.take(10) == [b"success"]
+
+    def test_a_task_that_is_not_ours_is_refused_and_put_aside(self, bench: Bench) -> None:
+        app = App(bench.url)
+
+        def double(value: int) -> int:
+            return 2 * value
+
+        task = app.register("double", double)
+        with app:
+            app.allocate(task)
+            for fields in (("b", b""), ("b", b"\xff" * 30), ("x", b"1"), ("r", b"\xff", "b", b"2")):
+                bench.ask("XADD", "tdg:{double}:tasks", "*", *fields)
+            assert task.call(2).get(timeout=5) == 4
+            eventually(lambda: bench.ask("XLEN", "tdg:{double}:dead") == 4, "all are put aside")
+
+    def test_a_report_that_is_none_ends_its_result_alone(self, bench: Bench) -> None:
+        app = App(bench.url)
+
+        def double(value: int) -> int:
+            return 2 * value
+
+        task = app.register("double", double)
+        reporter = RedisBackend(bench.url)
+        with app:
+            results = [task.call(1), task.call(2)]
+            entry = whole(bench.ask("XRANGE", "tdg:{double}:tasks", "-", "+"))[0]
+            address = whole(whole(entry)[1])[3]
+            assert isinstance(address, bytes)
+            reporter.report([Parcel(Meta("double", results[0].id, address.decode()), b"no report")])
+            with pytest.raises(WireError):
+                results[0].get(timeout=5)
+            app.allocate(task)
+            assert results[1].get(timeout=5) == 4
+        reporter.close()
+
+
+def test_a_full_server_still_takes_reports(own_server: RedisServer, own_bench: Bench) -> None:
+    backend = RedisBackend(own_bench.url)
+    own_bench.closes(backend.close)
+    stream = backend.poll(Meta(NAME, "1", backend.reply_to))
+    own_server.ask("CONFIG", "SET", "maxmemory", "1")
+    report(backend, b"success", to=backend.reply_to)
+    assert stream.take(5) == [b"success"]
+
+
+def test_a_closed_backend_says_so(backend: RedisBackend) -> None:
+    backend.close()
+    with pytest.raises(SendError, match="closed"):
+        report(backend, b"x")
+
+
+def test_an_app_that_ignores_reports_keeps_none(bench: Bench) -> None:
+    app = App(bench.url)
+
+    def double(value: int) -> int:
+        return 2 * value
+
+    task = app.register("double", double)
+    with app:
+        app.allocate(task)
+        for number in range(10):
+            task.with_options(ignore_report=True).call(number)
+        eventually(lambda: bench.ask("XLEN", "tdg:{double}:tasks") == 0, "all have run")
+        assert not [key for key in bench.all_keys() if "result" in key]
+    assert Option(ignore_report=True).ignore_report
