@@ -1,0 +1,43 @@
+"""docs/promises.md names a test for every promise; each of them exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+PAGE = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+TESTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py")))
+ALL = [f"F{number:02}" for number in range(1, 47)]
+
+
+def listed() -> list[str]:
+    return re.findall(r"^\| (F\d\d) \|", PAGE, re.MULTILINE)
+
+
+def named() -> set[str]:
+    """The ids in the table of promises, those between two of them included."""
+    table = PAGE.partition("## What is not promised")[0]
+    found = set(re.findall(r"F\d\d", table))
+    for first, last in re.findall(r"F(\d\d) to F(\d\d)", table):
+        found |= {f"F{number:02}" for number in range(int(first), int(last) + 1)}
+    return found
+
+
+def test_the_page_lists_every_fault_test_once_and_in_order() -> None:
+    assert listed() == ALL
+
+
+def test_what_the_promises_name_is_listed() -> None:
+    assert named() <= set(listed())
+
+
+@pytest.mark.parametrize("id", ALL)
+def test_every_fault_test_that_is_named_exists(id: str) -> None:
+    assert re.search(rf"^ *(?:async )?def test_{id}_\w+\(", TESTS, re.MULTILINE), f"no test is called test_{id}_…"
+
+
+def test_no_fault_test_is_missing_on_the_page() -> None:
+    assert set(re.findall(r"def test_(F\d\d)_", TESTS)) <= set(listed())
