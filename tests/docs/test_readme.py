@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import Worker, environment
+from tests.docs.console import argv, check, session
 from tests.docs.pages import README, ROOT, Block, blocks
 
 BLOCKS = blocks(README)
@@ -46,6 +48,20 @@ def test_the_two_commands_are_scripts_of_the_repository() -> None:
     for script in (census, test):
         assert (ROOT / script).stat().st_mode & 0o111
     assert "examples/census.py" in (ROOT / census).read_text(encoding="utf-8")
+
+
+@pytest.mark.servers
+def test_the_program_runs_distributed_as_shown(redis_url: str, tmp_path: Path) -> None:
+    [program] = [block for block in BLOCKS if block.file == "sums.py"]
+    url = "redis://localhost:6379/0"
+    assert program.text.count(url) == 1
+    (tmp_path / program.file).write_text(program.text.replace(url, redis_url), encoding="utf-8")
+    [block] = [block for block in CONSOLE if block.heading == program.heading]
+    first, second = session(block)
+    with Worker(tmp_path, *argv(first.command)[4:]) as worker:
+        worker.until("is ready")
+        check(second, tmp_path, environment())
+        assert worker.stop() == 0
 
 
 def test_ci_runs_the_second_command_last() -> None:
