@@ -23,6 +23,8 @@ from typeddingo import (
 )
 from typeddingo.testing import eventually
 
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
 SECONDS = 20.0
 
 

@@ -8,6 +8,8 @@ from tests.distributed.program import CHUNKS, MARSHALLERS, Program
 from tests.wire.test_roundtrip import same
 from typeddingo import MarshallerID
 
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
 SECONDS = 30.0
 
 

@@ -13,6 +13,8 @@ from tests.docs.pages import ROOT, blocks
 from tests.servers import RabbitServer, RedisServer
 from typeddingo import App, ConfigError, TypedDingoError
 
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
 SECONDS = 20.0
 SECURITY = ROOT / "docs" / "security.md"
 WORD = "a-long-random-password"

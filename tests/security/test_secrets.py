@@ -30,6 +30,8 @@ from typeddingo.config import Config
 from typeddingo.header import compose_bytes, frame_bytes
 from typeddingo.testing import eventually
 
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
 SECONDS = 20.0
 PASSWORD = f"pass-{CANARY}/?#@"
 KEY = f"key-{CANARY}-{CANARY}".encode()

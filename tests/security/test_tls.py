@@ -7,6 +7,8 @@ import pytest
 from tests.security.conftest import Encrypted
 from typeddingo import App, TypedDingoError
 
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
 SECONDS = 20.0
 
 
