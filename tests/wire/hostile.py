@@ -85,6 +85,10 @@ def pair(value: int, /, *, other: int = 0, **more: int) -> tuple[int, int]:
     return value, other
 
 
+def first(value: int, /) -> int:
+    return value
+
+
 def nothing() -> None:
     return None
 
@@ -104,6 +108,7 @@ _FUNCTIONS = (
     either,
     anything,
     pair,
+    first,
     nothing,
 )
 CONTRACTS: dict[str, Contract] = {fn.__name__: Contract.of(fn, name=fn.__name__) for fn in _FUNCTIONS}
@@ -207,7 +212,13 @@ JSON_VALUES: list[BadValue] = [
             "flag": (b"0", b"1", b'"false"', b"null"),
             "text": (b"null", b"1", b'["a"]', b'{"a":1}'),
             "blob": (b'"-_8="', b'"a"', b'"ab=c"', b"null", b"1"),
-            "moment": (b'"0000-01-01T00:00:00Z"', b'"2000-01-01T00:00:00+25:00"', b'"2000-13-01T00:00:00Z"', b"true"),
+            "moment": (
+                b'"0000-01-01T00:00:00Z"',
+                b'"2000-01-01T00:00:00+25:00"',
+                b'"2000-13-01T00:00:00Z"',
+                b"true",
+                b"1e30",
+            ),
             "price": (b'"1e"', b'"0x10"', b"null", b"true"),
             "point": (b'{"x":1}', b'{"x":1,"y":2,"z":3}', b"[1,2]", b'{"x":1,"y":true}', b'{"X":1,"Y":2}'),
             "many": (b'{"0":1}', b'[1,"2"]', b"[1,null]", b'"12"'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 
+import msgpack
 import pytest
 
 from tests.wire.hostile import CONTRACTS, HEADERS, JSON_VALUES, PACKED_VALUES, REPORTS, BadValue, Branch, packed_reports
@@ -143,6 +144,16 @@ def test_named_arguments_are_checked_like_the_others(marshaller: Marshaller, tas
         _decode(marshaller, task, frame)
     else:
         _refused(DecodeError, lambda: _decode(marshaller, task, frame))
+
+
+@pytest.mark.parametrize("args", [b"", b"1"])
+def test_a_positional_parameter_is_not_given_by_name(args: bytes) -> None:
+    option = b'{"IR":false,"MP":false,"X":{"K":{"value":1}}}'
+    _refused(DecodeError, lambda: _decode(JSON, "first", _json("first", b'{"O":%b,"A":[%b]}' % (option, args))))
+    chunks = [args, option] if args else [option]
+    _refused(DecodeError, lambda: _decode(SAFE, "first", compose_bytes("1", "first", chunks)))
+    packed = [0, [1] if args else [], {"value": 1}, ""]
+    _refused(DecodeError, lambda: _decode(PACKED, "first", frame_bytes("1", "first", msgpack.packb(packed))))
 
 
 @pytest.mark.parametrize("marshaller", ALL)
