@@ -216,6 +216,21 @@ def test_a_worker_says_that_its_connection_is_lost_and_back_and_works_on(technol
         assert not worker.saying("a new one starts")
 
 
+def test_a_process_that_starts_while_the_server_is_away_waits_for_it(tmp_path: Path) -> None:
+    with started(lambda: RedisServer(aof=True)) as server:
+        post = Post(tmp_path, server.url())
+        with post.worker("--connect-deadline", "0.5") as worker:
+            worker.until("runs post.sleep")
+            [child] = worker.children()
+            server.stop()
+            os.kill(child, signal.SIGKILL)
+            worker.until("ended with exit code 3")
+            server.start()
+            worker.until("is ready")
+            assert post.call("post.shout", '["back"]').out == '"BACK"\n'
+            assert worker.stop() == 0
+
+
 # queues
 
 

@@ -126,7 +126,7 @@ class _Process:
         return self._told_to_end
 
     def _on_event(self, event: Event) -> None:
-        self._cut_off += event.code == EventCode.SHUTDOWN
+        self._cut_off += event.code == EventCode.SHUTDOWN and event.task != ""
         log_event(event)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from typeddingo.commands.shown import printable
 from typeddingo.events import Event, EventCode, EventLevel
 from typeddingo.message import Status
 from typeddingo.task_run import TaskRun
@@ -78,10 +79,12 @@ def log_event(event: Event) -> None:
 
 
 class _Text(logging.Formatter):
-    """``time level pid message``; a control character cannot begin a line of its own."""
+    """``time level pid logger: message``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in record.getMessage())
+        text = record.getMessage()
+        if "id" in vars(record) or "event" in vars(record):  # parts of it may come from anybody's frame
+            text = printable(text)
         line = f"{_moment(record)} {record.levelname:<7} {record.process} {record.name}: {text}"
         return f"{line}\n{trace}" if (trace := _trace(self, record)) else line
 
