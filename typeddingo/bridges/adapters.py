@@ -109,7 +109,7 @@ def _spelled(roles: Role) -> str:
     return " and ".join(name.lower().replace("_", " ") for name in names) or f"role {int(roles)}"
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # re-entrant: in a forked child apps start over before it is released
 hold_while_forking(_lock)
 _holders: Counter[int] = Counter()
 
