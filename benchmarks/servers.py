@@ -5,7 +5,7 @@ Redis keeps its data in memory alone and RabbitMQ has its defaults: what a promi
 
 from __future__ import annotations
 
-from functools import cached_property
+from contextlib import ExitStack
 from typing import Self, cast
 
 from benchmarks.systems import System
@@ -15,15 +15,25 @@ __all__ = ["Servers"]
 
 
 class Servers:
-    """One Redis and one RabbitMQ, emptied for each stage."""
+    """One Redis and one RabbitMQ, emptied for each stage: these, which their owner closes, or some of its own."""
 
-    @cached_property
+    def __init__(self, redis: RedisServer | None = None, rabbit: RabbitServer | None = None) -> None:
+        self._redis = redis
+        self._rabbit = rabbit
+        self._vhost = ""
+        self._own = ExitStack()
+
+    @property
     def redis(self) -> RedisServer:
-        return RedisServer()
+        if self._redis is None:
+            self._redis = self._own.enter_context(RedisServer())
+        return self._redis
 
-    @cached_property
+    @property
     def rabbit(self) -> RabbitServer:
-        return RabbitServer()
+        if self._rabbit is None:
+            self._rabbit = self._own.enter_context(RabbitServer())
+        return self._rabbit
 
     def empty(self, system: System) -> dict[str, str]:
         """Environment variables that tell ``peers.settings`` where an empty server is."""
@@ -31,10 +41,9 @@ class Servers:
         if system.technology == "redis":
             url = self.redis.url()
         else:
-            for vhost in self._vhosts:
-                self.rabbit.drop_vhost(vhost)
-            self._vhosts[:] = [self.rabbit.new_vhost()]
-            url = self.rabbit.url(self._vhosts[0])
+            self._drop()
+            self._vhost = self.rabbit.new_vhost()
+            url = self.rabbit.url(self._vhost)
         query = f"?{system.query}" if system.query else ""
         return {"BENCHMARK_URL": url + query, "BENCHMARK_REDIS": self.redis.url()}
 
@@ -50,11 +59,14 @@ class Servers:
         answer = self.rabbit.eval("rabbit_misc:version().")
         return "RabbitMQ " + "".join(sign for sign in answer if sign.isdigit() or sign == ".").strip(".")
 
+    def _drop(self) -> None:
+        if self._vhost:
+            self.rabbit.drop_vhost(self._vhost)
+            self._vhost = ""
+
     def __enter__(self) -> Self:
-        self._vhosts: list[str] = []
         return self
 
     def __exit__(self, *error: object) -> None:
-        for server in ("redis", "rabbit"):
-            if server in self.__dict__:
-                self.__dict__[server].close()
+        with self._own:
+            self._drop()

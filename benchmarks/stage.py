@@ -54,19 +54,15 @@ class Stage:
                 stderr=log,
                 text=True,
             )
-        self.hello = self.ask("hello")
+        try:
+            self.hello = self.ask("hello")
+        except Failed:
+            self._end()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._worker is not None:
-            self._worker.stop(timeout=5)
-            self._worker.kill()
-        try:
-            self._caller.communicate(timeout=5)
-        except (subprocess.TimeoutExpired, BrokenPipeError):
-            self._caller.kill()
-            self._caller.communicate()
-        self._directory.cleanup()
+        self._end()
 
     def ask(self, what: str, **how: object) -> dict[str, Any]:
         """Let the caller's process do something; returns what it measured. Raises ``Failed``."""
@@ -105,3 +101,14 @@ class Stage:
     def _pids(self) -> dict[str, int]:
         worker = {"worker": self._worker.pid} if self._worker else {}
         return {"caller": self._caller.pid, **worker, "server": self._servers.pid(self._system)}
+
+    def _end(self) -> None:
+        if self._worker is not None:
+            self._worker.stop(timeout=5)
+            self._worker.kill()
+        try:
+            self._caller.communicate(timeout=5)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            self._caller.kill()
+            self._caller.communicate()
+        self._directory.cleanup()

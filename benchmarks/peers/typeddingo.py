@@ -16,12 +16,13 @@ TASKS: dict[str, Any] = {name: app.register(name, getattr(tasks, name)) for name
 
 class Peer(Driver):
     packages = ("typeddingo", "redis" if on_redis() else "pika")
-    settings = "typeddingo worker, 1 process, default threads, JSON, acknowledged late; many: app.batch()"
+    settings = "typeddingo worker, 1 process, 4 threads a task, JSON, acknowledged late; many: app.batch()"
     asyncio = True
 
     def worker(self) -> list[str]:
         more = ["--concurrency", str(CONCURRENCY)] if CONCURRENCY else []
-        return [str(BIN / "typeddingo"), "worker", "benchmarks.peers.typeddingo:app", *more]
+        app = "benchmarks.peers.typeddingo:app"
+        return [str(BIN / "typeddingo"), "worker", app, "--log-level", "warning", *more]
 
     def order(self, order: Any) -> Any:
         return order
