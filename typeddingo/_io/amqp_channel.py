@@ -15,12 +15,14 @@ from typing import Generic, TypeAlias, TypeVar
 from pika import SelectConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError, ChannelClosedByBroker, ChannelClosedByClient
+from pika.frame import Method
+from pika.spec import Queue
 
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.backoff import Backoff
 from typeddingo.errors import ConfigError
 
-__all__ = ["Channel", "Dialogue", "Line", "Station", "Step", "talk"]
+__all__ = ["Channel", "Dialogue", "Line", "Station", "Step", "count_of", "talk"]
 
 Step: TypeAlias = Callable[[Callable[[object], None]], object]
 """Asks the server something; the answer goes to the callback."""
@@ -51,6 +53,15 @@ class _Talk(Generic[T]):
 def talk(dialogue: Dialogue[T], done: Callable[[T], object]) -> None:
     """Lead a dialogue; ``done`` gets what it returns. When its channel closes it never ends: listen for that."""
     _Talk(dialogue, done).go_on(None)
+
+
+def count_of(channel: Channel, queue: str) -> Dialogue[tuple[int, int]]:
+    """How many messages wait in a queue, and how many consumers it has; one that does not exist ends the channel."""
+    answer = yield lambda then: channel.queue_declare(queue, passive=True, callback=then)
+    assert isinstance(answer, Method)
+    declared: object = answer.method  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # isinstance knows no type arguments
+    assert isinstance(declared, Queue.DeclareOk)
+    return declared.message_count, declared.consumer_count
 
 
 class Line:
@@ -90,6 +101,7 @@ class Station(abc.ABC):
         self._opening: Channel | None = None
         self._backoff = Backoff()
         self._left = False
+        self._at_once = False
 
     @abc.abstractmethod
     def set_up(self, channel: Channel) -> Dialogue[None]:
@@ -134,6 +146,11 @@ class Station(abc.ABC):
         channel = self._opening
         return channel if channel is not None and channel.is_open else None
 
+    def begin_anew(self) -> None:
+        """Hang up, and open a new channel without a pause."""
+        self._at_once = True
+        self.hang_up()
+
     def _on_channel_open(self, channel: Channel) -> None:
         self.epoch += 1
         talk(self.set_up(channel), partial(self._on_set_up, channel))
@@ -155,7 +172,8 @@ class Station(abc.ABC):
         if self._left or self.link.closed:
             return
         if isinstance(error, (ChannelClosedByBroker, ChannelClosedByClient)):  # else the connection's end
-            self.link.later(self._backoff.next_pause(), self._open_again)
+            self.link.later(0.0 if self._at_once else self._backoff.next_pause(), self._open_again)
+            self._at_once = False
 
     def _open_again(self) -> None:
         if self.link.connection is not None and self.link.connection.is_open:

@@ -14,7 +14,7 @@ from pika import BasicProperties
 from pika.channel import Channel
 from pika.spec import Basic
 
-from typeddingo._io.amqp_channel import Dialogue, Station, talk
+from typeddingo._io.amqp_channel import Dialogue, Station, count_of, talk
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.errors import ConfigError
@@ -24,6 +24,10 @@ __all__ = ["ATTEMPTS", "Arrived", "Reader", "TaskConsumer"]
 ATTEMPTS = "tdg-attempts"
 """The header that counts the workers a task has taken with it."""
 SUSPECTS = "suspects"
+"""The consumer tag."""
+WATCH_SECONDS = 1.0
+RENEW_SECONDS = 15.0
+"""Nothing has come for so long: consume anew, on a new channel. Others may consume from a queue that forgot us."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +82,8 @@ class TaskConsumer(Station):
         self._stopped = False
         self._consumers = 0
         self._main = ""
+        self._arrivals = 0
+        self._quiet_seconds = 0.0
         self._on_stopped: Callable[[], object] | None = None
 
     @property
@@ -105,6 +111,8 @@ class TaskConsumer(Station):
 
     def ready(self, channel: Channel) -> None:
         self._reader.ready()
+        self._quiet_seconds = 0.0
+        self.link.later(WATCH_SECONDS, partial(self._watch, self.epoch))
 
     def lost(self, error: BaseException) -> None:
         self._outstanding.clear()
@@ -168,9 +176,33 @@ class TaskConsumer(Station):
         self._tell_stopped()
 
     def _consume(self, channel: Channel, queue: str, tag: str, prefetch: int) -> Dialogue[None]:
-        receive = partial(self._on_message, tag == SUSPECTS)
+        receive = partial(self._on_message, queue == self._queue.suspects)
         yield lambda then: channel.basic_qos(prefetch_count=prefetch, callback=then)
         yield lambda then: channel.basic_consume(queue, receive, consumer_tag=tag, callback=then)
+
+    def _watch(self, epoch: int) -> None:
+        """A consumer to whom nothing comes may be one that the server has forgotten: when a quorum queue is deleted and
+        declared again at once, nobody is told. So who hears nothing asks."""
+        channel = self.channel
+        if epoch != self.epoch or self._stopped or channel is None or not channel.is_open:
+            return
+        self.link.later(WATCH_SECONDS, partial(self._watch, epoch))
+        if self._arrivals or len(self._outstanding) >= self._prefetch or self._changing:
+            self._arrivals, self._quiet_seconds = 0, 0.0
+            return
+        self._quiet_seconds += WATCH_SECONDS
+        self._changing = True
+        talk(self._make_sure(channel), partial(self._changed, epoch))
+
+    def _make_sure(self, channel: Channel) -> Dialogue[None]:
+        queue = self._queue
+        if queue.send.declare is not None:
+            yield from queue.send.declare(channel)
+        _, consumers = yield from count_of(channel, queue.main)
+        if not consumers:
+            self._on_cancel()
+        elif self._quiet_seconds >= RENEW_SECONDS and not self._outstanding:
+            self.begin_anew()
 
     def _new_tag(self) -> str:
         """Never the same twice: a quorum queue would take it for the consumer that was cancelled, with its count."""
@@ -202,7 +234,7 @@ class TaskConsumer(Station):
             cancelled.discard(tag)
 
     def _on_cancel(self) -> None:
-        """Basic.Cancel from the server."""
+        """The server has ended our consumer. On the same channel a new one would not do: it remembers the old queue."""
         self._reader.cancelled()
         self.hang_up()
 
@@ -214,6 +246,7 @@ class TaskConsumer(Station):
         tag = method.delivery_tag
         headers = properties.headers or {}
         self._outstanding[tag] = None
+        self._arrivals += 1
         self._reader.arrived(
             Arrived(
                 self.epoch,

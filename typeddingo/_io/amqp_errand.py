@@ -12,14 +12,13 @@ from typing import Generic, NamedTuple, TypeVar
 from pika import BasicProperties
 from pika.channel import Channel
 from pika.exceptions import ChannelClosedByBroker
-from pika.frame import Method
-from pika.spec import Basic, Queue
+from pika.spec import Basic
 
 from typeddingo._io.amqp_channel import Dialogue, Station
 from typeddingo._io.amqp_link import Link
 from typeddingo.errors import ConfigError, ConnectionLost
 
-__all__ = ["Getter", "Got", "count_of", "run", "run_or"]
+__all__ = ["Getter", "Got", "run", "run_or"]
 
 T = TypeVar("T")
 NOT_FOUND = 404
@@ -85,15 +84,6 @@ def run_or(missing: T, link: Link, questions: Callable[[Channel], Dialogue[T]], 
         return run(link, questions, timeout)
     except LookupError:
         return missing
-
-
-def count_of(channel: Channel, queue: str) -> Dialogue[tuple[int, int]]:
-    """How many messages wait in a queue, and how many consumers it has; one that does not exist ends the channel."""
-    answer = yield lambda then: channel.queue_declare(queue, passive=True, callback=then)
-    assert isinstance(answer, Method)
-    declared: object = answer.method  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # isinstance knows no type arguments
-    assert isinstance(declared, Queue.DeclareOk)
-    return declared.message_count, declared.consumer_count
 
 
 class Getter:

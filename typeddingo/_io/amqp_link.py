@@ -37,6 +37,8 @@ Tell: TypeAlias = Callable[[EventLevel, str], object]
 
 STABLE_SECONDS = 1.0
 """A connection that lived shorter counts as one more failed try."""
+OPENING_SECONDS = 0.5
+"""What a connection that is being opened gets to be closed."""
 REFUSED_PAUSE = 5.0
 """Seconds until a server that refused us is asked again: somebody may have corrected it."""
 _NOT_ALLOWED = (402, 403, 404, 530)
@@ -111,6 +113,11 @@ class Link:
         return self.submit(work)  # work that is submitted by work waits for the next round, after the sockets
 
     @property
+    def started(self) -> bool:
+        """Something was submitted."""
+        return self._loop is not None
+
+    @property
     def is_current(self) -> bool:
         """The caller runs on the link's thread."""
         return threading.current_thread() is self._thread
@@ -171,8 +178,9 @@ class Link:
             try:
                 loop.start()
             except Exception as error:  # a bug, of ours or of pika: the link goes on with a new connection
-                self._tell(EventLevel.ERROR, f"the connection to {self.settings.address} failed: {error!r}")
-                self._cut()
+                if not self._closing:  # pika has one when it is closed while it connects
+                    self._tell(EventLevel.ERROR, f"the connection to {self.settings.address} failed: {error!r}")
+                self.cut()
         self._do_work()  # what was handed over since: it finds no connection
         loop.close()
 
@@ -204,6 +212,9 @@ class Link:
         self._connect(self._loop)
 
     def _on_open(self, connection: SelectConnection) -> None:
+        if self._closing:  # while it was opening
+            connection.close()
+            return
         self.connection = connection
         self.refusal = None
         self._opened_at = time.monotonic()
@@ -273,12 +284,14 @@ class Link:
         if self._attempt is None:
             self._end()
             return
+        self.later(seconds, self.cut)
+        self.later(seconds + 0.5, self._end)
+        if self.connection is None:
+            self.later(OPENING_SECONDS, self._end)  # nothing of ours is under way on it
         if not self._attempt.is_closing and not self._attempt.is_closed:
             self._attempt.close()
-        self.later(seconds, self._cut)
-        self.later(seconds + 0.5, self._end)
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """End the connection without asking the server."""
         # pika has no public way to do so, and a server that has blocked us does not read our good-bye.
         transport = getattr(self._attempt, "_transport", None)

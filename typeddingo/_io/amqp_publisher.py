@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pika import BasicProperties
@@ -39,6 +40,8 @@ MAX_FLYING = 1000
 """Messages that may wait for their confirmation; more would only fill buffers."""
 MAX_FLYING_BYTES = 64 * 1024 * 1024
 PERSISTENT = 2
+DELETED_SECONDS = 0.1
+"""Before a queue that somebody has deleted is declared anew: at once, RabbitMQ would not tell its consumers of it."""
 MAX_READY = 4096
 """Queues that are remembered as declared; one that is forgotten is declared once more."""
 MAX_SHORT = 255
@@ -169,7 +172,7 @@ class Publisher(Station):
             if self.link.is_current or self.link.connection is None:
                 break
             time.sleep(0.005)
-        if not self.link.submit(self._give_up):
+        if not self.link.started or not self.link.submit(self._give_up):
             self._give_up()
 
     # On the link's thread.
@@ -300,7 +303,11 @@ class Publisher(Station):
         else:  # somebody has deleted the queue: declare it again, once
             message.returned, message.retried = False, True
             self._ready.pop(message.route[:2], None)
-            self._waiting.appendleft(message)
+            self.link.later(DELETED_SECONDS, partial(self._again, message))
+
+    def _again(self, message: Message) -> None:
+        self._waiting.appendleft(message)
+        self._pump()
 
     def _on_return(self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         """It comes before the confirmation of the same message, in the order in which they were published."""

@@ -12,9 +12,9 @@ from functools import partial
 from typing import NamedTuple
 
 from typeddingo._io.amqp_answer import Answer
-from typeddingo._io.amqp_channel import Channel, Dialogue
+from typeddingo._io.amqp_channel import Channel, Dialogue, count_of
 from typeddingo._io.amqp_consumer import ATTEMPTS
-from typeddingo._io.amqp_errand import Getter, Got, count_of, run, run_or
+from typeddingo._io.amqp_errand import Getter, Got, run, run_or
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_publisher import Message, Publisher, Route
 from typeddingo._io.amqp_topology import TaskQueue

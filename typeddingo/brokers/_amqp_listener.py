@@ -228,15 +228,17 @@ class AmqpListener(Listener):
         return taken
 
     def _take_suspect(self, message: Arrived) -> Sequence[Delivery]:
-        if self._gate.enter_alone(ALONE_WAIT):
-            with self._ready:
-                self._shelf.ran_alone(alone=True)
-                if not self._closed and self._is_ours(message):
-                    return (self._hand_out(message),)
+        entered = self._gate.enter_alone(ALONE_WAIT)
+        with self._ready:
+            if entered:
+                self._shelf.ran_alone()
+            elif not self._closed and self._shelf.not_alone():
+                entered = self._gate.enter(1, 0)
+            if entered and not self._closed and self._is_ours(message):
+                return (self._hand_out(message),)
+        if entered:
             self._gate.leave()
-        else:  # what runs here takes long: perhaps somebody else has nothing to do
-            with self._ready:
-                self._shelf.ran_alone(alone=False)
+        # What runs here takes long: perhaps somebody else has nothing to do.
         self._link.submit(partial(self._return, [message]))
         return ()
 

@@ -10,6 +10,8 @@ from typeddingo._io.amqp_consumer import Arrived
 
 __all__ = ["Shelf"]
 
+PATIENCE = 4
+"""Tries of suspects to run alone: a minute, pauses included."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 """Seconds for which suspects wait after one that could not run alone: what runs beside it takes long."""
 
@@ -24,6 +26,7 @@ class Shelf:
         self._moving = 0
         self._pause = SHORTEST_PAUSE
         self._not_before = 0.0
+        self._failed = 0
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._suspects)
@@ -54,13 +57,20 @@ class Shelf:
             return None
         return max(0.0, self._not_before - self._clock())
 
-    def ran_alone(self, *, alone: bool) -> None:
-        """A suspect has tried. One that could not makes the next wait, longer each time."""
-        if alone:
-            self._pause = SHORTEST_PAUSE
-        else:
-            self._not_before = self._clock() + self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+    def ran_alone(self) -> None:
+        """A suspect has tried, and runs."""
+        self._pause, self._failed = SHORTEST_PAUSE, 0
+
+    def not_alone(self) -> bool:
+        """A suspect has tried, and something else was always running. The next waits, longer each time. True: that has
+        happened so often that it runs beside the others, lest it never run at all."""
+        self._failed += 1
+        if self._failed >= PATIENCE:
+            self.ran_alone()
+            return True
+        self._not_before = self._clock() + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return False
 
     def moving(self, count: int) -> bool:
         """So many more moves to another queue have begun (or ended, below zero). A suspect may end this process, which
