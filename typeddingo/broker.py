@@ -108,6 +108,8 @@ class Delivery:
     """The address of the caller's reports, where it travels beside the frame (``Producer.carries_reply_to``)."""
     attempt: int = 1
     """How often a worker has been given this task, this time included, as far as the broker counts."""
+    reason: str = ""
+    """Why the worker refuses it, for its dead letter; set before it is settled. Never holds a value of the task."""
 
     def settle(self, receipt: Receipt) -> None:
         """Tell the broker what became of it."""

@@ -82,6 +82,7 @@ class Reception:
         header: Header | None = None,
         receipt: Receipt = Receipt.NOK,
     ) -> None:
+        delivery.reason = what
         name, id = (header.name, header.id) if header else ("", "")
         self._outbox.add(Finished(None, delivery, receipt))
         self._runtime.publish(self._origin, EventLevel.ERROR, code, f"a task was refused: {what}", task=name, id=id)
