@@ -30,7 +30,7 @@ class TestQueue:
         held[0].settle(Receipt.NOK)
         held[1].settle(Receipt.OK)
         held[2].settle(Receipt.GIVE_BACK)
-        assert broker.queue(NAME) == QueueState(NAME, 4, 1, 1, 1)
+        eventually(lambda: broker.queue(NAME) == QueueState(NAME, 4, 1, 1, 1), "all are settled", 5)
 
     def test_a_worker_that_has_nothing_to_do_is_one(self, bench: Bench) -> None:
         broker = bench.broker()

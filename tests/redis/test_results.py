@@ -10,7 +10,6 @@ import pytest
 from tests.redis.bench import NAME, Bench, heard, wait_for
 from tests.servers import RedisServer
 from typeddingo import App, Option, Result
-from typeddingo._io.bundle import pack
 from typeddingo._io.redis_link import whole
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Parcel
@@ -170,12 +169,14 @@ class TestStrangeThings:
         "fields",
         [
             ("m", b""),
-            ("m", b"\xff" * 40),
-            ("m", pack([b"a name", b"an id"])),
-            ("m", pack([b"\xff", b"\xfe", b"x"])),
-            ("x", b"1", "m", b"2"),
+            ("s", b"", "d", b"\xff" * 40),
+            ("s", b"x y", "d", b""),
+            ("s", b"-1 1", "d", b""),
+            ("s", b"3 3", "d", b"ab" * 3),
+            ("s", b"1 1 1", "d", b"\xff\xfex"),
+            ("x", b"1", "s", b"1 1 1", "d", b"abc"),
         ],
-        ids=["empty", "bytes", "two", "no text", "fields"],
+        ids=["empty", "bytes", "words", "negative", "two", "no text", "fields"],
     )
     def test_what_is_no_report_is_told_and_the_next_one_arrives(
         self, bench: Bench, backend: RedisBackend, fields: tuple[str | bytes, ...]

@@ -5,17 +5,26 @@ Names and ids are quoted, so that none of them can end where it likes; everythin
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
 from urllib.parse import quote
 
-__all__ = ["DingoKeys", "NativeKeys"]
+__all__ = ["RESULT_KEY", "DingoKeys", "NativeKeys"]
+
+
+RESULT_KEY = """
+local function quoted(text)
+  return (string.gsub(text, '[^%w_.~-]', function(c) return string.format('%%%02X', string.byte(c)) end))
+end
+local function result_key(prefix, name, id) return prefix .. ':{' .. quoted(name) .. '}:result:' .. quoted(id) end
+"""
+"""``NativeKeys.result`` in a script."""
 
 
 class NativeKeys:
     """Of the native layout. All of them begin with the namespace."""
 
     def __init__(self, namespace: str) -> None:
-        self._prefix = _quoted(namespace)
+        self.prefix = _quoted(namespace)
 
     def tasks(self, name: str) -> str:
         """A stream: the tasks of one name, waiting and running."""
@@ -38,7 +47,7 @@ class NativeKeys:
         return self._key(address, "replies")
 
     def _key(self, tag: str, what: str) -> str:
-        return f"{self._prefix}:{{{_quoted(tag)}}}:{what}"
+        return f"{self.prefix}:{{{_quoted(tag)}}}:{what}"
 
 
 class DingoKeys:
@@ -53,6 +62,9 @@ class DingoKeys:
         return f"dingo.result.{name}.{id}"
 
 
-@lru_cache(maxsize=4096)
+_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+
+
 def _quoted(text: str) -> str:
-    return quote(text, safe="", errors="surrogatepass")
+    """The usual ids and names are as they are, and that is seen in a quarter of the time of quoting them."""
+    return text if _plain(text) else quote(text, safe="", errors="surrogatepass")

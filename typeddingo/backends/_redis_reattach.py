@@ -62,6 +62,8 @@ class Reattached:
 
     def remove(self, meta: Meta) -> bool:
         """Returns whether it was there. The report stays, for others and for its time to live."""
+        if not self._watched:
+            return False
         with self._lock:
             return self._watched.pop((meta.name, meta.id), None) is not None
 

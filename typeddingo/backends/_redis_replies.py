@@ -7,15 +7,13 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from typeddingo._io.bundle import unpack
-from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply, whole
+from typeddingo._io.redis_keys import RESULT_KEY, NativeKeys
+from typeddingo._io.redis_link import Call, Command, RedisLink, Refused, Reply, Script, whole
+from typeddingo._io.redis_rows import CUT, cut, row
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
-from typeddingo.backend import ReportStream
 from typeddingo.backends._redis_polled import Polled
 from typeddingo.backends._redis_receiver import BLOCK, PATIENCE, Receiver
-from typeddingo.errors import WireError
 from typeddingo.events import EventCode, EventLevel
 
 __all__ = ["Replies", "deletions"]
@@ -23,6 +21,16 @@ __all__ = ["Replies", "deletions"]
 AT_ONCE = 100
 """Entries of one read."""
 DELETE_AT_ONCE = 1000
+
+DELETE = Script(
+    f"""{CUT}{RESULT_KEY}
+-- ARGV: what every key begins with, then names and ids of results as a row
+local parts, keys = cut(ARGV[2], ARGV[3]), {{}}
+for at = 1, #parts, 2 do keys[#keys + 1] = result_key(ARGV[1], parts[at], parts[at + 1]) end
+return redis.call('UNLINK', unpack(keys))
+""",
+    always=True,
+)
 
 
 class Replies(Receiver):
@@ -72,29 +80,34 @@ class Replies(Receiver):
             id, fields = whole(entry)
             assert isinstance(id, bytes)
             self._last = id.decode()
-            message = whole(fields)[1] if fields else b""
+            flat = [each for each in whole(fields) if isinstance(each, bytes)]
             try:
-                parts = unpack(message if isinstance(message, bytes) else b"")
+                if flat[::2] != [b"s", b"d"]:
+                    raise ValueError("an entry of replies has sizes and data")
+                parts = cut(flat[1], flat[3])
                 if len(parts) % 3:
-                    raise WireError("a bundle of reports has a name, an id and a frame for each")
+                    raise ValueError("a row of reports has a name, an id and a frame for each")
                 self._hand_out(parts)
-            except (WireError, UnicodeDecodeError) as error:
+            except ValueError as error:
                 what = f"something that is no report was thrown away: {type(error).__name__}"
                 self._server.tell(EventLevel.ERROR, EventCode.UNDECODABLE, what)
 
     def _hand_out(self, parts: Sequence[bytes]) -> None:
         find = self._polled.find
-        stream: ReportStream | None
-        for at in range(0, len(parts), 3):
-            name, id = parts[at].decode(), parts[at + 1].decode()
-            if (stream := find(name, id)) is not None:
-                stream.push((parts[at + 2],))
+        for name, id, frame in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+            if (stream := find(name.decode(), id.decode())) is not None:
+                stream.push((frame,))
             else:
                 what = "a report was dropped: nobody asks for it any more"
-                self._server.tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, task=name, id=id)
+                self._server.tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, name.decode(), id.decode())
 
     def _delete_done(self) -> list[Command]:
-        return deletions([self._keys.result(meta.name, meta.id) for meta in self._polled.take_done()])
+        done = self._polled.take_done()
+        calls: list[Command] = []
+        for start in range(0, len(done), DELETE_AT_ONCE):
+            parts = [text.encode() for meta in done[start : start + DELETE_AT_ONCE] for text in (meta.name, meta.id)]
+            calls.append(Call(DELETE, [], [self._keys.prefix, *row(parts)]))
+        return calls
 
 
 def deletions(keys: Sequence[str]) -> list[Command]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from typeddingo._io.bundle import pack
-from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_keys import RESULT_KEY, NativeKeys
 from typeddingo._io.redis_link import Call, Refused, Script
+from typeddingo._io.redis_rows import CUT, row
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Parcel
 
@@ -22,14 +22,19 @@ BYTES_AT_ONCE = 4_000_000
 """Bytes of them, about."""
 
 REPORT = Script(
-    """
--- KEYS: a result for each task, then a stream for each caller. ARGV: milliseconds that all are kept, how many results,
--- then their reports, then a bundle for each caller.
-local results = tonumber(ARGV[2])
-for i = 1, results do redis.call('SET', KEYS[i], ARGV[i + 2], 'PX', ARGV[1]) end
-for i = results + 1, #KEYS do
-  redis.call('XADD', KEYS[i], '*', 'm', ARGV[i + 2])
-  redis.call('PEXPIRE', KEYS[i], ARGV[1], 'NX')
+    f"""{CUT}{RESULT_KEY}
+-- KEYS: a stream for each caller. ARGV: what every key begins with, milliseconds that all is kept, then for each caller
+-- name, id and frame of its reports as a row; last, such a row of reports that have no caller.
+for i = 1, #ARGV / 2 - 1 do
+  local sizes, data = ARGV[2 * i + 1], ARGV[2 * i + 2]
+  local parts = cut(sizes, data)
+  for at = 1, #parts, 3 do
+    redis.call('SET', result_key(ARGV[1], parts[at], parts[at + 1]), parts[at + 2], 'PX', ARGV[2])
+  end
+  if KEYS[i] then
+    redis.call('XADD', KEYS[i], '*', 's', sizes, 'd', data)
+    redis.call('PEXPIRE', KEYS[i], ARGV[2], 'NX')
+  end
 end
 return 1
 """,
@@ -46,17 +51,16 @@ def report_natively(server: RedisServer, keys: NativeKeys, parcels: Sequence[Par
 
 
 def _call(keys: NativeKeys, ttl: int, parcels: Sequence[Parcel]) -> Call:
-    results: dict[str, bytes] = {}
-    bundles: dict[str, list[bytes]] = {}
+    callers: dict[str, list[bytes]] = {}
     for meta, body in parcels:
-        results[keys.result(meta.name, meta.id)] = body
-        if address := meta.reply_to:
-            if (bundle := bundles.get(address)) is None:
-                bundle = bundles[address] = []
-            bundle += (meta.name.encode(), meta.id.encode(), body)
-    streams = [keys.replies(address) for address in bundles]
-    arguments: list[int | bytes] = [ttl, len(results), *results.values(), *map(pack, bundles.values())]
-    return Call(REPORT, [*results, *streams], arguments)
+        if (parts := callers.get(meta.reply_to)) is None:
+            parts = callers[meta.reply_to] = []
+        parts += (meta.name.encode(), meta.id.encode(), body)
+    nobody = callers.pop("", [])
+    arguments: list[int | str | bytes] = [keys.prefix, ttl]
+    for parts in (*callers.values(), nobody):
+        arguments += row(parts)
+    return Call(REPORT, [keys.replies(address) for address in callers], arguments)
 
 
 def _portions(parcels: Sequence[Parcel]) -> Iterator[Sequence[Parcel]]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from typeddingo._io.redis_link import Refused, Reply
+from typeddingo.brokers._redis_scripts import FULL
 from typeddingo.brokers._redis_sender import Answer
 from typeddingo.errors import QueueFull, SendUnknown
 
-__all__ = ["FULL", "answers", "error_of"]
-
-FULL = -1
-"""What a script returns that found no room."""
+__all__ = ["answers", "error_of"]
 
 
 def error_of(reply: Reply, bound: int) -> Exception | None:

@@ -10,10 +10,10 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from typeddingo._io.gate import Gate
-from typeddingo._io.redis_link import RedisLink, Refused
+from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Delivery, Receipt
-from typeddingo.brokers._redis_queue import BACK, DONE, Found, RedisQueue, Taken
+from typeddingo.brokers._redis_queue import BACK, DONE, PATIENCE, Found, RedisQueue, Taken, read, taken
 from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_turns import CLOSE, TurnListener, least
 from typeddingo.errors import ConfigError, ConnectionLost
@@ -21,6 +21,9 @@ from typeddingo.events import EventCode, EventLevel
 
 __all__ = ["REASONS", "RedisListener"]
 
+FEW = 2
+"""Tasks of a read that waits. When as many come there are more, and those are taken in a way that is cheaper for many
+and cannot wait."""
 GATE = 0.05
 """Seconds that a reader waits for its gate before it looks around."""
 SETTLE = 5.0
@@ -55,6 +58,8 @@ class RedisListener(TurnListener):
         self._held: dict[bytes, Delivery] = {}
         self._ending: dict[bytes, str] = {}
         self._unsettled = False
+        self._later = False
+        self._busy = False
         self._free = False
         self._suspicious = False
         self._left = False
@@ -62,6 +67,7 @@ class RedisListener(TurnListener):
     def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
         """See ``Listener.settle``. What cannot reach the server now is tried again until the broker is closed."""
         ends: list[tuple[bytes, str]] = []
+        soon = not self._turn.locked() and not self._closed  # who takes next, and that is soon, settles on the way
         dead: list[tuple[Delivery, Receipt]] = []
         with self._lock:
             for delivery, receipt in receipts:
@@ -72,10 +78,14 @@ class RedisListener(TurnListener):
                 end = DONE if receipt is Receipt.OK else BACK if receipt is Receipt.GIVE_BACK else REASONS[receipt]
                 self._ending[id] = end
                 ends.append((id, end))
-                if receipt in REASONS:
-                    dead.append((delivery, receipt))
+                if receipt is not Receipt.OK:
+                    soon = False
+                    if receipt in REASONS:
+                        dead.append((delivery, receipt))
+            self._later = self._later or soon
         if ends:
-            self._settle(ends, CLOSE if self._closed else SETTLE)
+            if not soon:
+                self._settle(ends, CLOSE if self._closed else SETTLE)
             self._gate.leave(len(ends))
             with self._lock:
                 self._room.notify_all()
@@ -122,8 +132,9 @@ class RedisListener(TurnListener):
 
     def settle_again(self) -> None:
         """What could not be settled, once more."""
-        if self._unsettled:
+        if self._unsettled or self._later:
             with self._lock:
+                self._later = False
                 ends = list(self._ending.items())
             if ends:
                 self._settle(ends, SETTLE)
@@ -157,15 +168,31 @@ class RedisListener(TurnListener):
 
     def _enter(self, link: RedisLink, count: int, block: float) -> list[Taken]:
         """New tasks; the gate is passed already, for ``count`` of them."""
-        taken: list[Taken] = []
+        got: list[Taken] = []
         try:
-            if not self._closed:
+            if self._busy:
+                got = taken(self._ask(link, self.queue.take(count)))
+                self._busy = len(got) >= FEW
+            if not got and not self._closed:
                 self._blocked = self._client
-                taken = self.queue.read(link, count, block)
+                got = read(self._ask(link, self.queue.read(min(count, FEW), block), block + PATIENCE))
+                self._blocked = None
+                if (left := count - len(got)) and len(got) >= FEW:  # more came at once
+                    self._busy = True
+                    got += taken(self._ask(link, self.queue.take(left)))
         finally:
             self._blocked = None
-            self._gate.leave(count - len(taken))
-        return taken
+            self._gate.leave(count - len(got))
+        return got
+
+    def _ask(self, link: RedisLink, command: Command, patience: float | None = None) -> Reply:
+        """What it answers; what is done is settled on the way. Raises ``Refused``."""
+        ends = self._take_later()
+        *settled, reply = link.pipeline([*self.queue.settle(ends), command], patience)
+        self._settled(ends, settled)
+        if isinstance(reply, Refused):
+            raise reply
+        return reply
 
     def _claim(self, link: RedisLink, count: int) -> list[Taken]:
         """What others gave back, or one task that its worker left behind."""
@@ -204,15 +231,29 @@ class RedisListener(TurnListener):
         except (ConnectionLost, ConfigError):
             self._unsettled = True
             return
+        self._settled(ends, replies)
+        if any(end == BACK for _, end in ends):
+            self._on_back(self.queue.name)
+        if self._closed:
+            self._leave()
+
+    def _take_later(self) -> list[tuple[bytes, str]]:
+        """What was left to the next who takes; what has failed before stays with the keeper."""
+        if not self._later:
+            return []
+        with self._lock:
+            self._later = False
+            self._unsettled = True  # until the answer is there
+            return list(self._ending.items())
+
+    def _settled(self, ends: Sequence[tuple[bytes, str]], replies: Sequence[Reply]) -> None:
+        if not ends:
+            return
         with self._lock:
             if not any(isinstance(reply, Refused) for reply in replies):
                 for id, _ in ends:
                     self._ending.pop(id, None)
             self._unsettled = bool(self._ending)
-        if any(end == BACK for _, end in ends):
-            self._on_back(self.queue.name)
-        if self._closed:
-            self._leave()
 
     def _leave(self) -> None:
         """The broker keeps a closed listener in mind for as long as something is in its takers' hands."""

@@ -14,8 +14,9 @@ from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
 from typeddingo._io.redis_server import RedisServer, Unreached
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
-from typeddingo.brokers._redis_answers import FULL, answers, error_of
+from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_layout import Layout
+from typeddingo.brokers._redis_scripts import FULL
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_turns import CLOSE, TurnListener
 from typeddingo.errors import ConfigError, ConnectionLost, SendUnknown

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Call, Command, RedisLink, Refused, Reply, whole
+from typeddingo._io.redis_rows import cut
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.brokers._redis_scripts import (
     CLAIM_FREE,
@@ -17,9 +18,10 @@ from typeddingo.brokers._redis_scripts import (
     RENEW,
     SETTLE,
     SWEEP_CONSUMERS,
+    TAKE,
 )
 
-__all__ = ["BACK", "DONE", "Found", "RedisQueue", "Taken", "fields_of"]
+__all__ = ["BACK", "DONE", "PATIENCE", "Found", "RedisQueue", "Taken", "fields_of", "found", "read", "taken"]
 
 DONE = "done"
 BACK = "back"
@@ -65,14 +67,16 @@ class RedisQueue:
             if refused.code != "BUSYGROUP":
                 raise
 
-    def read(self, link: RedisLink, count: int, block: float) -> list[Taken]:
-        """New tasks, waiting for the first. Raises ``Refused`` when the group is gone."""
+    def read(self, count: int, block: float) -> Command:
+        """New tasks, waiting for the first: ``read`` below reads the reply. Refused when the group is gone."""
         command: tuple[str | int, ...] = ("XREADGROUP", "GROUP", GROUP, self._owner, "COUNT", count)
         if block > 0:
             command += ("BLOCK", max(1, int(block * 1000)))
-        reply = link.call((*command, "STREAMS", self._stream, ">"), block + PATIENCE)
-        streams = whole(reply)
-        return [_taken(entry, 1) for entry in whole(whole(streams[0])[1])] if streams else []
+        return (*command, "STREAMS", self._stream, ">")
+
+    def take(self, count: int) -> Command:
+        """New tasks, if there are any: ``taken`` reads the reply."""
+        return Call(TAKE, [self._stream], [self._owner, count])
 
     def claim_free(self, link: RedisLink, count: int) -> list[Taken]:
         """What was given back."""
@@ -87,8 +91,10 @@ class RedisQueue:
         calls: list[Command] = []
         for start in range(0, len(ends), AT_ONCE):
             some = ends[start : start + AT_ONCE]
-            by_place = sorted((id for id, _ in some), key=_place)
-            arguments = [self._owner, by_place[0], by_place[-1], *(part for end in some for part in end)]
+            done = [id for id, end in some if end == DONE]
+            others = [part for end in some if end[1] != DONE for part in end]
+            when = [int(id.partition(b"-")[0]) for id, _ in some]
+            arguments: list[str | bytes | int] = [self._owner, min(when), max(when), b" ".join(done), *others]
             calls.append(Call(SETTLE, [self._stream, self._dead], arguments))
         return calls
 
@@ -110,6 +116,26 @@ class RedisQueue:
 
 PATIENCE = 2.0
 """Seconds beyond the blocking time after which a reply is missed."""
+
+
+def read(reply: Reply) -> list[Taken]:
+    """What ``read`` has brought."""
+    streams = whole(reply)
+    return [_taken(entry, 1) for entry in whole(whole(streams[0])[1])] if streams else []
+
+
+def taken(reply: Reply) -> list[Taken]:
+    """What ``take`` has brought."""
+    tasks: list[Taken] = []
+    if not (parts := whole(reply)):
+        return tasks
+    sizes, data = parts
+    assert isinstance(sizes, bytes)
+    assert isinstance(data, bytes)
+    cuts = cut(sizes, data)
+    for id, address, body in zip(cuts[::3], cuts[1::3], cuts[2::3], strict=True):
+        tasks.append(Taken(id, body, address.decode(errors="replace"), 1))
+    return tasks
 
 
 def found(reply: Reply) -> Found:
@@ -137,8 +163,3 @@ def _taken(entry: Reply, attempt: int) -> Taken:
     assert isinstance(id, bytes)
     values = fields_of(fields)
     return Taken(id, values.get(b"b", b""), values.get(b"r", b"").decode(errors="replace"), attempt)
-
-
-def _place(id: bytes) -> tuple[int, int]:
-    milliseconds, _, number = id.partition(b"-")
-    return int(milliseconds), int(number)

@@ -8,8 +8,12 @@ to change is still its caller's, so that a worker which was believed dead does n
 from __future__ import annotations
 
 from typeddingo._io.redis_link import Script
+from typeddingo._io.redis_rows import CUT
 
 __all__ = [
+    "TAKE",
+    "DIGEST",
+    "FULL",
     "CLAIM_FREE",
     "CLAIM_SUSPECT",
     "FREE",
@@ -22,6 +26,8 @@ __all__ = [
     "SWEEP_CONSUMERS",
 ]
 
+FULL = -1
+"""What a script returns that found no room."""
 GROUP = "workers"
 FREE = "free"
 
@@ -32,16 +38,18 @@ DEAD_ENTRIES = 10_000
 MOST = 10_000
 """Entries that one script looks at."""
 
-SEND = Script(f"""
--- KEYS: a stream a queue. ARGV: the bound (0: none), then for each queue: what its windows are called, how much room it
--- needs, how many tasks, and for each task: its digest, the address of its reports, its frame.
+DIGEST = 12
+"""Bytes that stand for a task that was sent."""
+
+SEND = Script(f"""{CUT}
+-- KEYS: a stream for each group of tasks. ARGV: the bound (0: none), then for each group: what its windows are called,
+-- how much room its queue needs, the address of its reports, the digests of its tasks, their frames as a row.
 local bucket = math.floor(redis.call('TIME')[1] / {WINDOW})
 local bound, at, known, jobs = tonumber(ARGV[1]), 2, 0, {{}}
-for q = 1, #KEYS do
-  local windows, needed, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  at = at + 3
-  local digests, seen, fresh = {{}}, {{}}, {{}}
-  for i = 1, count do digests[i] = ARGV[at + 3 * (i - 1)] end
+for g = 1, #KEYS do
+  local windows, needed, row = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 3]
+  local count, digests, seen, fresh = #row / {DIGEST}, {{}}, {{}}, {{}}
+  for i = 1, count do digests[i] = string.sub(row, {DIGEST} * (i - 1) + 1, {DIGEST} * i) end
   for age = 0, 2 do
     for i, is in ipairs(redis.call('SMISMEMBER', windows .. (bucket - age), unpack(digests))) do
       if is == 1 then seen[digests[i]] = true end
@@ -49,19 +57,20 @@ for q = 1, #KEYS do
   end
   for i = 1, count do
     if seen[digests[i]] then known = known + 1
-    else seen[digests[i]] = true; fresh[#fresh + 1] = at + 3 * (i - 1) end
+    else seen[digests[i]] = true; fresh[#fresh + 1] = i end
   end
-  if bound > 0 and needed > 0 and #fresh == count and redis.call('XLEN', KEYS[q]) + needed > bound then return -1 end
-  jobs[q] = {{windows .. bucket, digests, fresh}}
-  at = at + 3 * count
+  local room = bound == 0 or needed == 0 or #fresh < count or redis.call('XLEN', KEYS[g]) + needed <= bound
+  if not room then return {FULL} end
+  jobs[g] = {{windows .. bucket, digests, fresh, ARGV[at + 2], cut(ARGV[at + 4], ARGV[at + 5])}}
+  at = at + 6
 end
-for q, job in ipairs(jobs) do
+for g, job in ipairs(jobs) do
   if #job[3] > 0 then
     redis.call('SADD', job[1], unpack(job[2]))
     redis.call('EXPIRE', job[1], {4 * WINDOW})
     for _, i in ipairs(job[3]) do
-      if ARGV[i + 1] == '' then redis.call('XADD', KEYS[q], '*', 'b', ARGV[i + 2])
-      else redis.call('XADD', KEYS[q], '*', 'b', ARGV[i + 2], 'r', ARGV[i + 1]) end
+      if job[4] == '' then redis.call('XADD', KEYS[g], '*', 'b', job[5][i])
+      else redis.call('XADD', KEYS[g], '*', 'b', job[5][i], 'r', job[4]) end
     end
   end
 end
@@ -86,21 +95,23 @@ end
 
 SETTLE = Script(
     f"""{_BURY}
--- KEYS: stream, dead letters. ARGV: owner, lowest and highest id, then for each task: id, 'done', 'back' or why it died
-local owner, times, gone = ARGV[1], {{}}, {{}}
-local held = redis.pcall('XPENDING', KEYS[1], '{GROUP}', ARGV[2], ARGV[3], {MOST}, owner)
+-- KEYS: stream, dead letters. ARGV: owner, the milliseconds of the lowest and of the highest id, the ids of the tasks
+-- that are done, then for each other task: id, 'back' or why it died
+local times, gone = {{}}, {{}}
+local held = redis.pcall('XPENDING', KEYS[1], '{GROUP}', ARGV[2], ARGV[3], {MOST}, ARGV[1])
 if held.err then return 0 end
 for _, entry in ipairs(held) do times[entry[1]] = entry[4] end
-for i = 4, #ARGV, 2 do
+for id in string.gmatch(ARGV[4], '[^ ]+') do
+  if times[id] then gone[#gone + 1] = id end
+end
+for i = 5, #ARGV, 2 do
   local id, what = ARGV[i], ARGV[i + 1]
-  if times[id] then
-    if what == 'back' then
-      redis.call('XCLAIM', KEYS[1], '{GROUP}', '{FREE}', 0, id, 'RETRYCOUNT', math.max(0, times[id] - 1), 'JUSTID')
-    else
-      if what ~= 'done' then bury(KEYS[1], KEYS[2], id, what, times[id]) end
-      gone[#gone + 1] = id
-    end
-    times[id] = nil
+  if not times[id] then
+  elseif what == 'back' then
+    redis.call('XCLAIM', KEYS[1], '{GROUP}', '{FREE}', 0, id, 'RETRYCOUNT', math.max(0, times[id] - 1), 'JUSTID')
+  else
+    bury(KEYS[1], KEYS[2], id, what, times[id])
+    gone[#gone + 1] = id
   end
 end
 if #gone > 0 then
@@ -134,6 +145,28 @@ return mine
     always=True,
 )
 """Keeps the lease of tasks. Returns the ids that are still the owner's."""
+
+TAKE = Script(
+    f"""
+-- KEYS: stream. ARGV: owner, how many
+local reply = redis.call('XREADGROUP', 'GROUP', '{GROUP}', ARGV[1], 'COUNT', ARGV[2], 'STREAMS', KEYS[1], '>')
+if not reply then return false end
+local sizes, parts = {{}}, {{}}
+for i, entry in ipairs(reply[1][2]) do
+  local body, address, fields = '', '', entry[2]
+  for f = 1, #fields, 2 do
+    if fields[f] == 'b' then body = fields[f + 1] elseif fields[f] == 'r' then address = fields[f + 1] end
+  end
+  local at = 3 * i
+  parts[at - 2], parts[at - 1], parts[at] = entry[1], address, body
+  sizes[at - 2], sizes[at - 1], sizes[at] = #entry[1], #address, #body
+end
+return {{table.concat(sizes, ' '), table.concat(parts)}}
+""",
+    always=True,
+)
+"""Takes new tasks without waiting. Returns id, address and frame of each, all sizes first and then all bytes: a client
+reads two strings in a tenth of the time that it needs for the entries of a stream."""
 
 CLAIM_FREE = Script(
     f"""

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Call
+from typeddingo._io.redis_rows import row
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Listener, Parcel, Receipt
@@ -27,7 +28,7 @@ from typeddingo.brokers._redis_keeper import Keeper
 from typeddingo.brokers._redis_layout import Layout
 from typeddingo.brokers._redis_listener import REASONS, RedisListener
 from typeddingo.brokers._redis_queue import Found, RedisQueue
-from typeddingo.brokers._redis_scripts import SEND
+from typeddingo.brokers._redis_scripts import DIGEST, SEND
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.errors import ConfigError
@@ -36,8 +37,6 @@ from typeddingo.inspection import DeadTask, QueueState
 
 __all__ = ["Streams"]
 
-DIGEST = 12
-"""Bytes that stand for a task that was sent."""
 CHUNK = 250
 """Tasks that one script stores."""
 CHUNK_BYTES = 1_000_000
@@ -136,23 +135,36 @@ class Streams(Layout):
         again: Counter[tuple[int, bytes]] = Counter()
         first = True
         for chunk in _chunks(tasks):
-            by_name: dict[str, list[tuple[int, Parcel]]] = {}
-            for task in chunk:
-                by_name.setdefault(task[1].meta.name, []).append(task)
+            groups: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
+            for at, (meta, body) in chunk:
+                group = (meta.name, meta.reply_to)
+                if (some := groups.get(group)) is None:
+                    some = groups[group] = []
+                some.append((at, body))
             arguments: list[str | bytes | int] = [self._bound]
-            for name, some in by_name.items():
-                needed = sum(parcel.meta.name == name for _, parcel in tasks) if first and self._bound else 0
-                arguments += (self._keys.sent(name), needed, len(some))
-                for at, parcel in some:
-                    digest = _digest(parcel)
-                    again[at, digest] += 1
-                    if (nth := again[at, digest]) > 1:  # twice in one batch is no repetition: both are meant
-                        digest = blake2b(digest, digest_size=DIGEST, salt=b"%d" % nth).digest()
-                    arguments += (digest, parcel.meta.reply_to, parcel.body)
-            keys = [self._keys.tasks(name) for name in by_name]
+            asked: set[str] = set()
+            for (name, address), some in groups.items():
+                needed = 0
+                if first and self._bound and name not in asked:
+                    needed = sum(parcel.meta.name == name for _, parcel in tasks)
+                    asked.add(name)
+                digests = b"".join([self._digest(at, address, body, again) for at, body in some])
+                frames = row([body for _, body in some])
+                arguments += (self._keys.sent(name), needed, address, digests, *frames)
+            keys = [self._keys.tasks(name) for name, _ in groups]
             calls.append((Call(SEND, keys, arguments), sorted({at for at, _ in chunk})))
             first = False
         return calls
+
+    @staticmethod
+    def _digest(at: int, address: str, body: bytes, again: Counter[tuple[int, bytes]]) -> bytes:
+        """What makes a task the same one when it is sent again: caller, name and id, and all that is asked for. Not
+        name and id alone: id makers may count, in many processes."""
+        digest = blake2b(body, digest_size=DIGEST, key=_key(address)).digest()
+        again[at, digest] += 1
+        if (nth := again[at, digest]) > 1:  # twice in one batch is no repetition: both are meant
+            digest = blake2b(digest, digest_size=DIGEST, salt=b"%d" % nth).digest()
+        return digest
 
     # What listeners tell.
 
@@ -182,12 +194,6 @@ class Streams(Layout):
 
     def _tell_dead(self, code: EventCode, name: str, frame: bytes, why: str) -> None:
         self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=dead_id(frame))
-
-
-def _digest(parcel: Parcel) -> bytes:
-    """What makes a task the same one when it is sent again: caller, name and id, and all that is asked for. Not name
-    and id alone: id makers may count, in many processes."""
-    return blake2b(parcel.body, digest_size=DIGEST, key=_key(parcel.meta.reply_to)).digest()
 
 
 @lru_cache(maxsize=256)
