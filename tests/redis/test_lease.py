@@ -36,7 +36,7 @@ class TestLease:
         (delivery,) = take(listener)
         assert delivery.attempt == 2
         delivery.settle(Receipt.OK)
-        assert bench.ask("XLEN", STREAM) == 0
+        eventually(lambda: bench.ask("XLEN", STREAM) == 0, "it is settled", 2)
 
     def test_a_worker_that_was_believed_dead_settles_nothing(self, bench: Bench) -> None:
         broker = bench.broker()
@@ -210,6 +210,45 @@ class TestGivenBack:
 
 
 class TestReceipts:
+    def test_the_next_who_takes_tells_what_is_done(self, bench: Bench) -> None:
+        """At once, and in the same exchange: a batch costs one round trip less."""
+        broker = bench.broker()
+        send(broker, parcel("1"), parcel("2"))
+        listener = broker.add_listener(NAME)
+        take(listener)[0].settle(Receipt.OK)
+        (delivery,) = take(listener)
+        assert bench.ask("XLEN", STREAM) == 1
+        thread = threading.Thread(target=lambda: listener.take(1, 1))
+        thread.start()
+        delivery.settle(Receipt.OK)
+        eventually(lambda: bench.ask("XLEN", STREAM) == 0, "it is settled", 0.9)
+        thread.join()
+
+    def test_and_when_nobody_takes_it_is_told_all_the_same(self, bench: Bench) -> None:
+        broker = bench.broker()
+        send(broker, parcel("1"))
+        listener = broker.add_listener(NAME)
+        take(listener)[0].settle(Receipt.OK)
+        eventually(lambda: bench.ask("XLEN", STREAM) == 0, "it is settled", 2)
+
+    def test_closing_tells_what_is_done(self, bench: Bench) -> None:
+        broker = bench.broker()
+        send(broker, parcel("1"))
+        listener = broker.add_listener(NAME)
+        take(listener)[0].settle(Receipt.OK)
+        listener.close()
+        assert bench.ask("XLEN", STREAM) == 0
+
+    def test_what_a_worker_found_is_the_reason(self, bench: Bench) -> None:
+        broker = bench.broker()
+        events = heard(broker.events())
+        send(broker, parcel("1"))
+        (delivery,) = take(broker.add_listener(NAME))
+        delivery.reason = "done"  # nor is it taken for a verdict
+        delivery.settle(Receipt.NOK)
+        assert [each.reason for each in broker.dead(NAME)] == ["refused: done"]
+        assert wait_for(events, "dead-lettered: refused: done").id == "1"
+
     def test_what_cannot_be_settled_now_is_settled_later(self, own_server: RedisServer, own_bench: Bench) -> None:
         broker = own_bench.broker("connect_timeout=1")
         listener = broker.add_listener(NAME, 5)

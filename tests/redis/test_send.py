@@ -40,6 +40,7 @@ class TestOnce:
         send(broker, parcel("1"))
         (delivery,) = take(broker.add_listener(NAME))
         delivery.settle(Receipt.OK)
+        eventually(lambda: length(bench) == 0, "it is done")
         send(peer, parcel("1"))
         assert length(bench) == 0
 
@@ -258,7 +259,7 @@ class TestNoAnswer:
         (again,) = take(listener, 1)
         assert again.body == last.body
         again.settle(Receipt.OK)
-        assert length(own_bench) == 0
+        eventually(lambda: length(own_bench) == 0, "all are settled")
         own_server.ask("CONFIG", "SET", "maxmemory", "0")
 
 

@@ -129,6 +129,7 @@ class Popped(Receiver):
                 self._hand_out(by_key[some[at - 1]], [each for each in whole(frames) if isinstance(each, bytes)])
 
     def _hand_out(self, streams: Sequence[ReportStream], frames: Sequence[bytes]) -> None:
+        streams = [each for each in streams if self._polled.find(each.meta.name, each.meta.id) is each]  # not done yet
         if len(streams) == 1:
             streams[0].push(frames)
             return

@@ -44,7 +44,7 @@ class RedisListener(TurnListener):
         gate: Gate,
         suspects: Suspects,
         prefetch: int,
-        on_dead: Callable[[str, bytes, Receipt], object],
+        on_dead: Callable[[str, bytes, Receipt, str], object],
         on_leave: Callable[[RedisListener], object],
         on_back: Callable[[str], object],
     ) -> None:
@@ -67,21 +67,20 @@ class RedisListener(TurnListener):
     def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
         """See ``Listener.settle``. What cannot reach the server now is tried again until the broker is closed."""
         ends: list[tuple[bytes, str]] = []
-        soon = not self._turn.locked() and not self._closed  # who takes next, and that is soon, settles on the way
-        dead: list[tuple[Delivery, Receipt]] = []
+        dead: list[tuple[Delivery, Receipt, str]] = []
         with self._lock:
+            soon = not self._turn.locked() and not self._closed  # who takes next, which is soon, settles on the way
             for delivery, receipt in receipts:
                 id = delivery.tag
                 if not isinstance(id, bytes) or self._held.get(id) is not delivery:
                     continue  # settled already, or no longer ours
                 del self._held[id]
-                end = DONE if receipt is Receipt.OK else BACK if receipt is Receipt.GIVE_BACK else REASONS[receipt]
-                self._ending[id] = end
+                self._ending[id] = end = _end(delivery, receipt)
                 ends.append((id, end))
                 if receipt is not Receipt.OK:
                     soon = False
                     if receipt in REASONS:
-                        dead.append((delivery, receipt))
+                        dead.append((delivery, receipt, end))
             self._later = self._later or soon
         if ends:
             if not soon:
@@ -89,12 +88,13 @@ class RedisListener(TurnListener):
             self._gate.leave(len(ends))
             with self._lock:
                 self._room.notify_all()
-        for delivery, receipt in dead:
-            self._on_dead(self.queue.name, delivery.body, receipt)
+        for delivery, receipt, why in dead:
+            self._on_dead(self.queue.name, delivery.body, receipt, why)
 
     def close(self) -> None:
         """See ``Listener.close``."""
         super().close()
+        self.settle_again()
         self._leave()
 
     def release(self) -> None:
@@ -131,13 +131,13 @@ class RedisListener(TurnListener):
         return len(gone)
 
     def settle_again(self) -> None:
-        """What could not be settled, once more."""
+        """What could not be settled, once more, and what nobody took along."""
         if self._unsettled or self._later:
             with self._lock:
                 self._later = False
                 ends = list(self._ending.items())
             if ends:
-                self._settle(ends, SETTLE)
+                self._settle(ends, CLOSE if self._closed else SETTLE)
             self._leave()
 
     # One thread at a time, whose turn it is.
@@ -265,3 +265,12 @@ class RedisListener(TurnListener):
             farewell = [self.queue.renew((), only_held=True), self.queue.leave()]
             self._server.run(lambda link: link.pipeline(farewell), CLOSE)
         self._on_leave(self)
+
+
+def _end(delivery: Delivery, receipt: Receipt) -> str:
+    """``DONE``, ``BACK`` or why it is dead."""
+    if receipt is Receipt.OK:
+        return DONE
+    if receipt is Receipt.GIVE_BACK:
+        return BACK
+    return f"refused: {delivery.reason}" if delivery.reason else REASONS[receipt]

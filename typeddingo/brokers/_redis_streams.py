@@ -26,7 +26,7 @@ from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_dead import DeadLetters, dead_id
 from typeddingo.brokers._redis_keeper import Keeper
 from typeddingo.brokers._redis_layout import Layout
-from typeddingo.brokers._redis_listener import REASONS, RedisListener
+from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_queue import Found, RedisQueue
 from typeddingo.brokers._redis_scripts import DIGEST, SEND
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
@@ -185,9 +185,9 @@ class Streams(Layout):
         for listener in self._all():
             listener.unblock()
 
-    def _dead(self, name: str, frame: bytes, receipt: Receipt) -> None:
+    def _dead(self, name: str, frame: bytes, receipt: Receipt, why: str) -> None:
         code = EventCode.WORKER_NOT_FOUND if receipt is Receipt.WORKER_NOT_FOUND else EventCode.DEAD_LETTER
-        self._tell_dead(code, name, frame, REASONS[receipt])
+        self._tell_dead(code, name, frame, why)
 
     def _poisoned(self, name: str, frame: bytes) -> None:
         self._tell_dead(EventCode.DEAD_LETTER, name, frame, "its workers died while they ran it")
