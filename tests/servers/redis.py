@@ -55,8 +55,8 @@ class RedisServer:
     def ask(self, *command: str | bytes | int, db: int = 0) -> object:
         """What it answers to one command, on a connection of its own."""
         with self.client(db) as client:
-            execute = cast("Callable[..., object]", client.execute_command)  # pyright: ignore[reportUnknownMemberType]
-            return execute(*command)  # redis gives it no type of its own
+            untyped = cast("object", client.execute_command)  # pyright: ignore[reportUnknownMemberType]  # redis' own
+            return cast("Callable[..., object]", untyped)(*command)
 
     def info(self, what: str) -> int:
         """One number of what it says of itself, for example ``used_memory``."""
