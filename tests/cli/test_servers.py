@@ -178,6 +178,18 @@ def test_ping_says_no_in_time_when_nothing_answers(post: Post, technology: str) 
     assert SECRET not in done.out
 
 
+def test_ping_does_not_wait_for_a_server_that_is_silent(tmp_path: Path) -> None:
+    with started(RedisServer) as server:
+        post = Post(tmp_path, server.url())
+        server.freeze()
+        started_at = monotonic()
+        done = post.run("ping", "post:app", "--timeout", "0.5")
+        assert monotonic() - started_at < 5
+        server.thaw()
+    assert answers(done) == {"broker": "NO ANSWER", "backend": "NO ANSWER", "workers": "NO ANSWER"}
+    assert (done.code, done.err) == (1, "")
+
+
 # a server that cannot be reached
 
 

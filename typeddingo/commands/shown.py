@@ -10,6 +10,8 @@ __all__ = ["as_json", "columns", "printable"]
 
 def printable(text: str) -> str:
     """Names, ids and reasons may come from anybody's frame: control characters are spelled out."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
