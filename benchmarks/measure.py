@@ -36,7 +36,7 @@ class Effort:
     idle: int = 100
     mixed: int = 20
     depths: tuple[int, ...] = (1_000, 10_000, 100_000)
-    sample: int = 2_000
+    sample: int = 1_000
     soak: int = 100_000
 
 
@@ -165,11 +165,11 @@ class _Measuring:
 
     def _deep(self) -> None:
         for depth in self._effort.depths:
-            sample = min(self._effort.sample, depth // 3)
+            sample = min(self._effort.sample, depth)
             with self._stage() as stage:
                 enqueue = stage.ask("deepen", depth=depth, sample=sample)["enqueue"]
                 stage.start_worker()
-                drain = stage.ask("shallow")["drain"]
+                drain = stage.ask("shallow", sample=sample)["drain"]
             self._found[f"W8 cost at {depth:,} to send"] = enqueue * 1e6
             self._found[f"W8 cost at {depth:,} to run"] = drain * 1e6
 

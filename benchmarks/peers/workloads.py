@@ -9,6 +9,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from statistics import median
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -146,19 +148,24 @@ class Workloads:
         return {"latencies": taken}
 
     def deepen(self, depth: int, sample: int) -> Figures:
-        """W8, with no worker there: ``depth`` tasks in the queue; what the last ``sample`` of them cost to send."""
-        self._sent = self.driver.send_many("add", [(1, 2)] * sample)
-        rows, more = [(1, 2)] * 1_000, max(0, depth - 2 * sample)
-        for start in range(0, more, len(rows)):
-            self.driver.forget("add", rows[: more - start])
-        begun = perf_counter()
-        self.driver.send_many("add", [(1, 2)] * sample)
-        return {"enqueue": (perf_counter() - begun) / sample}
+        """W8, with no worker there: ``depth`` tasks in the queue, and before them as many as are measured, with which
+        the worker gets warm; what the last ones cost to send."""
+        send = self.driver.send_many
+        rows = [(1, 2)] * sample
+        self._sent = send("add", rows)
+        self._sent = [self._sent[0], self._sent[-1], send("add", rows)[-1]]
+        for start in range(0, depth - 2 * sample, sample):
+            self.driver.forget("add", rows[: depth - 2 * sample - start])
+        parts = [rows[part::5] for part in range(5)]
+        taken = [_seconds(partial(send, "add", part)) / len(part) for part in parts if part]
+        return {"enqueue": median(taken)}
 
-    def shallow(self) -> Figures:
+    def shallow(self, sample: int) -> Figures:
         """W8: what the first tasks of the deep queue cost to run."""
-        self.driver.wait(self._sent[-1])
-        return {"drain": (perf_counter() - self._first) / len(self._sent)}
+        self.driver.wait(self._sent[1])
+        begun = perf_counter()
+        self.driver.wait(self._sent[2])
+        return {"drain": (perf_counter() - begun) / sample}
 
     def soak(self, count: int) -> Figures:
         """W9: ``count`` round trips in windows of 1,000."""
@@ -167,6 +174,12 @@ class Workloads:
         for _ in range(max(1, count // 1_000)):
             self.driver.wait_many(self.driver.send_many("add", rows))
         return {"seconds": perf_counter() - begun}
+
+
+def _seconds(once: Callable[[], object]) -> float:
+    begun = perf_counter()
+    once()
+    return perf_counter() - begun
 
 
 def _repeat(once: Callable[[], int], seconds: float) -> Figures:
