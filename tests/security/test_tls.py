@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.security.conftest import Encrypted
-from typeddingo import App, TypedDingoError
+from typeddingo import App, EventLevel, TypedDingoError
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -22,8 +22,8 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def called(url: str) -> int:
-    with App(url) as app:
+def called(url: str, app: App | None = None) -> int:
+    with app or App(url) as app:
         task = app.register("add", add)
         app.allocate(task)
         return task.call(1, 2).get(SECONDS)
@@ -56,8 +56,11 @@ def test_the_name_on_the_certificate_must_be_that_of_the_server(server: Encrypte
     assert "certificate" in refused(server.url(f"ca={server.ca}", host="localhost")).lower()
 
 
-def test_verification_can_be_given_up_by_name(server: Encrypted) -> None:
-    assert called(server.url("verify=none")) == 3
+def test_verification_can_be_given_up_by_name_and_a_warning_says_so(server: Encrypted) -> None:
+    app = App(server.url("verify=none"))
+    warnings = app.listen(level=EventLevel.WARNING)
+    assert called("", app) == 3
+    assert [event.message for event in warnings if "verify=none" in event.message] != []
 
 
 def test_files_that_cannot_be_read_are_a_clear_error(server: Encrypted) -> None:

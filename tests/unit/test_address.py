@@ -260,3 +260,30 @@ def test_a_refused_certificate_is_found_wherever_a_library_puts_it() -> None:
     outer.__cause__ = outer
     outer.__context__ = None
     assert address.distrusted(outer) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "dangers"),
+    [
+        ("redis://localhost", []),
+        ("unix:///run/redis.sock", []),
+        ("rediss://:word@db", []),
+        ("rediss://db", ["no password"]),
+        ("redis://:word@db", ["unencrypted to another machine, passwords too; use rediss://"]),
+        ("redis://db", ["unencrypted", "no password"]),
+        ("rediss://:word@localhost?verify=none", ["not verified"]),
+    ],
+)
+def test_what_is_dangerous_is_known(url: str, dangers: list[str]) -> None:
+    found = parse(url).dangers
+    assert len(found) == len(dangers)
+    for text, expected in zip(found, dangers, strict=True):
+        assert text.startswith(f"{parse(url)}: ")
+        assert expected in text
+
+
+def test_a_danger_is_told_once_in_a_process() -> None:
+    told: list[str] = []
+    for _ in range(3):
+        parse("redis://:word@told-once.test").tell_dangers(told.append)
+    assert len(told) == 1

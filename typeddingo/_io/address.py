@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -17,6 +18,8 @@ from typeddingo.errors import ConfigError
 __all__ = ["Address", "Settings", "TLS"]
 
 TLS_SETTINGS = frozenset({"ca", "cert", "key", "verify", "server_name"})
+_told: set[str] = set()
+_lock = threading.Lock()
 ENCRYPTED = ("rediss", "amqps")
 _ENOUGH_DIGITS = 18
 
@@ -148,6 +151,27 @@ class Address:
     def is_loopback(self) -> bool:
         """Nothing leaves this machine."""
         return self.port == 0 or self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def dangers(self) -> list[str]:
+        """What whoever runs this should know, and may have wanted."""
+        found: list[str] = []
+        if self.tls is None and not self.is_loopback:
+            found.append(f"everything travels unencrypted to another machine, passwords too; use {self.scheme}s://")
+        if self.tls is not None and not self.tls.verify:
+            found.append("the server's certificate is not verified (verify=none): anybody may answer in its place")
+        if self.password is None and not self.is_loopback:
+            found.append("no password is given: whoever reaches the server can run tasks and read results")
+        return [f"{self}: {text}" for text in found]
+
+    def tell_dangers(self, tell: Callable[[str], object]) -> None:
+        """Call ``tell`` with what no adapter of this process has told yet: a broker and a backend have many links."""
+        for text in self.dangers:
+            with _lock:
+                new = text not in _told
+                _told.add(text)
+            if new:
+                tell(text)
 
     def distrusted(self, error: BaseException) -> ConfigError | None:
         """What to say of a connection that failed because of the server's certificate; None: it was something else."""

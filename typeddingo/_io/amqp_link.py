@@ -221,6 +221,7 @@ class Link:
         if self._is_down:
             self._tell(EventLevel.INFO, f"the connection to {self.settings.address} is back")
         self._is_down, self._was_up = False, True
+        self.settings.address.tell_dangers(partial(self._tell, EventLevel.WARNING))
         for guest in list(self._guests):
             self._guarded(partial(guest.opened, connection))
 

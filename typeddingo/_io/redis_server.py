@@ -187,7 +187,12 @@ class RedisServer:
     def _check(self, link: RedisLink) -> None:
         if self._checked:
             return
-        check_server(link, self._where, lambda text: self.tell(EventLevel.WARNING, EventCode.CONNECTION, text))
+
+        def warn(text: str) -> None:
+            self.tell(EventLevel.WARNING, EventCode.CONNECTION, text)
+
+        check_server(link, self._where, warn)
+        self.settings.address.tell_dangers(warn)
         self._checked = True
 
     def _found(self) -> None:
