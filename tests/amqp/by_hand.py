@@ -24,8 +24,10 @@ KICK_ALL = '[rabbit_networking:close_connection(P, "test") || P <- rabbit_networ
 def by_hand(url: str) -> Generator[BlockingChannel]:
     """A channel of somebody else's connection; ending it returns what was not acknowledged."""
     connection = pika.BlockingConnection(pika.URLParameters(url.partition("?")[0]))
-    yield connection.channel()
-    connection.close()
+    try:
+        yield connection.channel()
+    finally:
+        connection.close()
 
 
 def get(channel: BlockingChannel, queue: str) -> tuple[int, pika.BasicProperties, bytes]:

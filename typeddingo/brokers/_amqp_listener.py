@@ -82,8 +82,8 @@ class AmqpListener(Listener):
 
     @property
     def held(self) -> int:
-        """Tasks that takers have and have not settled."""
-        return len(self._held)
+        """Tasks that are here: takers run them, or they wait for one."""
+        return len(self._held) + len(self._shelf)
 
     def start(self) -> None:
         """Begin to consume."""
