@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,17 +117,15 @@ class Scene:
 
     def program(self, module: str, *arguments: str, exits: int) -> str:
         """Run another program to its end; what it prints. Raises ``AssertionError`` for another exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.plan.environment()},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == exits, f"{module} ended with {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        log = self.directory / f"{module}-{next(self._numbers)}.log"
+        environment = {**os.environ, **self.plan.environment()}
+        program = Process([sys.executable, "-m", module, *arguments], cwd=ROOT, log=log, env=environment)
+        try:
+            code = program.wait(PATIENCE)
+        finally:
+            program.kill()
+        assert code == exits, f"{module} ended with {code}\n{program.log()}"
+        return program.log()
 
     def caller(self, **changes: Any) -> Caller:
         caller = Caller(replace(self.plan, **changes))
@@ -150,9 +147,13 @@ class Scene:
         """What there is in this place, whoever made it: keys, or queues and exchanges."""
         return self.technology.leftovers(self._place)
 
-    def queues_of(self, task: str) -> set[str]:
-        """Those of it that belong to a task's queue, which stays."""
-        return {name for name in self.leftovers() if task in name}
+    def double(self, task: str) -> Callable[[], object]:
+        """Remember the tasks that wait; the function that comes back stores them all again, as the same tasks."""
+        return self.technology.double(self._place, task)
+
+    def queues(self) -> set[str]:
+        """Those of it that belong to the queues of tasks, which stay."""
+        return {name for name in self.leftovers() if any(task in name for task in QUEUES)}
 
     # the account
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
+from contextlib import closing
 from typing import TypeAlias, cast
 from urllib.parse import urlencode
+
+import pika
 
 from tests.faults.scale import HEARTBEAT, LEASE, MAX_DELIVERIES
 from tests.servers import RabbitServer, RedisServer
@@ -35,6 +39,10 @@ class Technology(abc.ABC):
     @abc.abstractmethod
     def repair(self) -> None:
         """Whatever a test did to the server: it runs again, and answers."""
+
+    @abc.abstractmethod
+    def double(self, place: str, task: str) -> Callable[[], object]:
+        """Remember the tasks that wait; the function that comes back stores them all again."""
 
     @abc.abstractmethod
     def leftovers(self, place: str) -> set[str]:
@@ -75,14 +83,29 @@ class OnRedis(Technology):
     def leftovers(self, place: str) -> set[str]:
         return set(self._keys(int(place)))
 
+    def double(self, place: str, task: str) -> Callable[[], object]:
+        found = [(key, fields) for key in self._streams(task) for _, fields in self._entries(key)]
+        assert found
+
+        def store() -> None:
+            for key, fields in found:
+                self.server.ask("XADD", key, "*", *(part for field in fields.items() for part in field))
+
+        return store
+
     def remove(self, how: str) -> None:
         """Every stream of tasks, as whole databases, as groups or as keys."""
         if how == "FLUSHALL":
             self.server.ask("FLUSHALL")
-        for key in self._keys(0):
-            if self.server.ask("TYPE", key) in (b"stream", "stream") and "note" in key:
-                for group in cast("list[dict[bytes, bytes]]", self.server.ask("XINFO", "GROUPS", key)):
-                    self.server.ask(*(["XGROUP", "DESTROY", key, group[b"name"]] if how != "DEL" else ["DEL", key]))
+        for key in self._streams("note"):
+            for group in cast("list[dict[bytes, bytes]]", self.server.ask("XINFO", "GROUPS", key)):
+                self.server.ask(*(["XGROUP", "DESTROY", key, group[b"name"]] if how != "DEL" else ["DEL", key]))
+
+    def _streams(self, task: str) -> list[str]:
+        return [key for key in self._keys(0) if task in key and self.server.ask("TYPE", key) in (b"stream", "stream")]
+
+    def _entries(self, key: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        return cast("list[tuple[bytes, dict[bytes, bytes]]]", self.server.ask("XRANGE", key, "-", "+"))
 
     def _keys(self, db: int) -> list[str]:
         return [key.decode() for key in cast("list[bytes]", self.server.ask("KEYS", "*", db=db))]
@@ -123,17 +146,38 @@ class OnRabbit(Technology):
     def leftovers(self, place: str) -> set[str]:
         return set(self.server.ctl("-p", place, "list_queues", "name", "--no-table-headers").split())
 
+    def double(self, place: str, task: str) -> Callable[[], object]:
+        link = pika.BlockingConnection(pika.URLParameters(self.server.url(place)))
+        channel = link.channel()
+        found: list[tuple[pika.BasicProperties, bytes]] = []
+        (queue,) = self._queues(place, task)
+        while (got := channel.basic_get(queue))[0] is not None:
+            found.append((got[1], got[2]))
+        assert found
+        link.close()  # unsettled: all of it goes back
+
+        def store() -> None:
+            with closing(pika.BlockingConnection(pika.URLParameters(self.server.url(place)))) as link:
+                channel = link.channel()
+                for properties, body in found:
+                    channel.basic_publish("", queue, body, properties)
+
+        return store
+
+    def _queues(self, place: str, task: str) -> list[str]:
+        return [name for name in self.leftovers(place) if name.endswith(task) and "dead" not in name]
+
     def remove_queues(self, place: str, kind: str) -> int:
         """Those of this place that hold tasks called ``kind``, with what is in them. Returns how many there were."""
-        listed = self.server.ctl("-p", place, "list_queues", "name", "--no-table-headers").split()
-        names = [name for name in listed if name.endswith(kind) and "dead" not in name]
+        names = self._queues(place, kind)
         for name in names:
             self.server.ctl("-p", place, "delete_queue", name)
         return len(names)
 
     def set_memory_limit(self, fraction: float) -> None:
         """Of the machine's memory: the server blocks senders when it uses more."""
-        self.server.eval(f"vm_memory_monitor:set_vm_memory_high_watermark({fraction}), ok.")
+        answer = self.server.eval(f"vm_memory_monitor:set_vm_memory_high_watermark({fraction:.8f}), ok.")
+        assert "ok" in answer, answer
 
     def connections(self) -> int:
         return int(self.server.eval("length(rabbit_networking:connections()).").strip(" {}ok,\n") or 0)

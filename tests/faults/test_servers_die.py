@@ -20,6 +20,8 @@ from typeddingo.events import EventCode
 from typeddingo.testing import eventually
 
 PROCESSES = 2
+WORK = 0.01
+"""Seconds of a task: of shorter ones a worker takes several at once."""
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def load(caller: Caller, rate: float = pick(100, 500)) -> Generator[list[str], N
     def send(mine: list[str]) -> None:
         for id in mine:
             sent.append(id)
-            while not caller.send(id, "note", 0.0) and id in caller.refused:
+            while not caller.send(id, "note", WORK) and id in caller.refused:
                 if stop.wait(0.05):
                     break
             if stop.wait(threads / rate):
@@ -50,7 +52,7 @@ def load(caller: Caller, rate: float = pick(100, 500)) -> Generator[list[str], N
         assert not any(sender.is_alive() for sender in senders), "a call never ended"
 
 
-def resumes(scene: Scene, caller: Caller) -> float:
+def resumes(scene: Scene) -> float:
     """Seconds until a new task has run."""
     began, start = time.monotonic(), scene.completed()
     eventually(lambda: scene.completed() > start, "tasks run again", timeout=30)
@@ -64,10 +66,11 @@ def under_load(scene: Scene, fault: Callable[[], object], rounds: int = 1) -> fl
     slowest = 0.0
     with scene.caller(url=scene.url(send_timeout=10)) as caller:
         with load(caller) as sent:
-            eventually(lambda: scene.completed() > 10, "tasks run")
+            eventually(lambda: scene.completed() > 50, "tasks run")
             for _ in range(rounds):
                 fault()
-                slowest = max(slowest, resumes(scene, caller))
+                slowest = max(slowest, resumes(scene))
+                time.sleep(0.3)
         scene.figures.update({"tasks": len(sent), "resumed after": f"{slowest:.1f} s"})
         account = scene.check(duplicates=rounds * PROCESSES * SLOTS)
         scene.figures["unknown"] = len(account.unknown)
@@ -177,7 +180,7 @@ def test_F15_connections_reset_again_and_again_lose_nothing(scene: Scene) -> Non
             work.calm()
             calls.calm()
             scene.figures["connects a second"] = f"{made / seconds / PROCESSES:.1f}"
-            assert made / seconds / PROCESSES <= 20
+            assert made / PROCESSES <= 20 * seconds + 20, "a process may make a handful at once, and then 20 a second"
             scene.check(duplicates=round(seconds / pause) * PROCESSES * SLOTS + len(caller.unknown))
 
 
@@ -227,15 +230,18 @@ def test_F18_a_server_that_blocks_senders_is_told_once_and_waited_for(scene: Sce
         assert caller.send("first", "note", 0.0)
         scene.technology.set_memory_limit(0.00001)
         began = time.monotonic()
-        ids = numbered(pick(20, 200))
-        for id in ids:
+        for id in numbered(100_000):
             sent = caller.send(id, "note", 0.0)
             assert caller.slowest < 3
+            assert time.monotonic() - began < seconds + 10, "the server never blocked"
             if not sent and time.monotonic() - began > seconds:
                 break
+            time.sleep(0.02)
         assert caller.refused or caller.unknown
         assert all(isinstance(error, BrokerBlocked) for error in caller.refused.values())
-        eventually(lambda: caller.count(EventCode.CONNECTION, "block") == 1, "it is told that the server blocks")
+        eventually(
+            lambda: caller.count(EventCode.CONNECTION, "takes no messages") == 1, "it is told that the server blocks"
+        )
         scene.technology.set_memory_limit(0.4)
         assert scene.sends_again(caller, "after")
         connection = [event.message for event in caller.events if event.code is EventCode.CONNECTION]

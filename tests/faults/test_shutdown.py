@@ -56,7 +56,7 @@ def test_F29_tasks_that_do_not_finish_run_elsewhere(scene: Scene, number: signal
         os.kill(worker.pid, number)
         assert worker.process.wait(30) != 0, "it says that it did not finish"
         scene.figures["exit after"] = f"{time.monotonic() - began:.1f} s of {deadline:.0f}"
-        assert time.monotonic() - began <= deadline + 1
+        assert time.monotonic() - began <= deadline + pick(2, 1)
         scene.worker()
         eventually(lambda: scene.begun() == 2 * SLOTS, "they have begun elsewhere", timeout=20)
         if pick(1, 0):
