@@ -128,6 +128,12 @@ class Listener(abc.ABC):
     def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
         """Settle a batch. Never raises: a delivery whose connection is gone is redelivered by the broker."""
 
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """Settle a batch with ``OK`` before it runs, for workers that run a task at most once. Returns when the broker
+        has forgotten it; False: that is not certain, and nothing of it may run. Blocks. Never raises."""
+        self.settle([(delivery, Receipt.OK) for delivery in deliveries])
+        return True
+
     @abc.abstractmethod
     def close(self) -> None:
         """Take no more; waiting ``take`` calls return empty; what was fetched and not taken is given back.

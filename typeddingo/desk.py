@@ -55,9 +55,10 @@ class Desk:
             if isinstance(admitted, Done):
                 self._outbox.add(Finished(admitted.parcel, delivery))
             return None
-        if self._early:
-            delivery.settle(Receipt.OK)
         arrival = (task, wire, delivery, meta := Meta(*key), key)
+        if self._early and not delivery.listener.acknowledge([delivery]):
+            self.give_back(arrival)
+            return None
         if not task.option.ignore_report:
             self._outbox.before_report(meta)
             if task.option.monitor_progress:

@@ -40,6 +40,8 @@ class LoopPool(Pool[J]):
         self._spared: object = None
         """The slot of the coroutine that is closing the app: nobody waits for it."""
         self._woken = False
+        self._used = False
+        """The loop has been told of something: one that has not is not started just to be ended."""
         self.put: Callable[[J], None] = self._put
 
     def grow(self, count: int) -> int:
@@ -47,7 +49,8 @@ class LoopPool(Pool[J]):
             slot = self._new_slot()
             self._idle.append((slot, self._work(slot)))
         self.size += count
-        self._wake()
+        if self._jobs:
+            self._wake()
         return 0
 
     def close(self) -> list[J]:
@@ -56,7 +59,10 @@ class LoopPool(Pool[J]):
         with contextlib.suppress(IndexError):
             while True:
                 jobs.append(self._jobs.popleft())
-        self._wake()
+        if self._used:
+            self._wake()
+        else:
+            self._quiet.set()
         return jobs
 
     def running(self) -> list[J]:
@@ -67,7 +73,7 @@ class LoopPool(Pool[J]):
         return len(self._jobs)
 
     def join(self, deadline: Deadline) -> None:
-        if self.size and not self._loop.is_current:
+        if self._used and not self._loop.is_current:
             self._spared = current_slot.get(None)
             self._wake()
             self._quiet.wait(deadline.left)
@@ -79,7 +85,7 @@ class LoopPool(Pool[J]):
     def _wake(self) -> None:
         # One call a batch: a burst of puts finds the flag set and leaves the loop alone.
         if not self._woken:
-            self._woken = True
+            self._woken = self._used = True
             if not self._loop.call(self._pump):
                 self._quiet.set()
 

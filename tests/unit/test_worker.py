@@ -15,10 +15,12 @@ from typeddingo import (
     App,
     Config,
     ConnectionLost,
+    Delivery,
     ErrorCode,
     EventCode,
     EventLevel,
     Limits,
+    Listener,
     Meta,
     Parcel,
     QueueFull,
@@ -67,6 +69,25 @@ class Reporting(LocalBackend):
         if {parcel.meta.id for parcel in parcels} & self.refused:
             raise SendError("one of them is too large")
         super().report(parcels)
+
+
+class Doubtful(LocalNamedBroker):
+    """A broker that is not sure of its first two acknowledgements."""
+
+    doubts = 2
+
+    def add_listener(self, name: str, prefetch: int = 1) -> Listener:
+        listener = super().add_listener(name, prefetch)
+        acknowledge = listener.acknowledge
+
+        def doubt(deliveries: Sequence[Delivery]) -> bool:
+            if self.doubts:
+                self.doubts -= 1
+                return False
+            return acknowledge(deliveries)
+
+        listener.acknowledge = doubt  # type: ignore[method-assign]  # what a lost connection would do
+        return listener
 
 
 @pytest.fixture(params=[LocalBroker, LocalNamedBroker], ids=lambda kind: kind.__name__)
@@ -264,6 +285,19 @@ def test_a_worker_acknowledges_a_task_when_it_is_told_to(
         assert broker.waiting() == waiting, "what is not settled when its broker closes waits for somebody else"
         go_on.set()
         assert result.get(SECONDS) == 1
+
+
+def test_a_task_that_runs_at_most_once_does_not_run_while_it_may_come_again(backend: Reporting) -> None:
+    runs: list[int] = []
+    broker = Doubtful()
+    with App("remote", config=Config(ack=Ack.EARLY)) as app:
+        app.use(broker)
+        app.use(backend)
+        task = app.register("count", partial(counted, runs))
+        app.allocate(task)
+        assert task.call(1).get(SECONDS) == 1
+    assert broker.doubts == 0
+    assert runs == [1], "it ran when the broker had forgotten it, and not before"
 
 
 def test_whoever_keeps_a_log_hears_of_every_task_and_never_of_its_values(app: App) -> None:
