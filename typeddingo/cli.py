@@ -32,24 +32,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Prints what it was asked for to stdout, everything else to stderr."""
     given = parser().parse_args(argv)
     run = cast("Run", importlib.import_module(f"typeddingo.commands.{given.module}").run)
-    from typeddingo.errors import ConnectionLost, SendError, SendUnknown, TypedDingoError
-
     try:
         return run(given)
     except Stop as stop:
         return _complain(str(stop), stop.code)
-    except (ConnectionLost, SendError) as error:
-        lost = isinstance(error, ConnectionLost) or isinstance(error.__cause__, ConnectionLost)
-        return _complain(str(error), Exit.UNREACHABLE if lost else Exit.NO)
-    except SendUnknown as error:
-        return _complain(str(error), Exit.NO_ANSWER)
-    except TypedDingoError as error:
-        return _complain(str(error), Exit.USAGE)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
         return Exit.NO
+    except Exception as error:
+        return _refused(error)
+
+
+def _refused(error: Exception) -> int:
+    """What the library refused, in one line; anything else is a bug of ours and is raised again."""
+    from typeddingo.errors import ConnectionLost, SendError, SendUnknown, TypedDingoError  # a worker does without
+
+    if isinstance(error, SendUnknown):
+        return _complain(str(error), Exit.NO_ANSWER)
+    if isinstance(error, ConnectionLost) or isinstance(error.__cause__, ConnectionLost):
+        return _complain(str(error), Exit.UNREACHABLE)
+    if isinstance(error, SendError):
+        return _complain(str(error), Exit.NO)
+    if isinstance(error, TypedDingoError):
+        return _complain(str(error), Exit.USAGE)
+    raise error
 
 
 def parser() -> argparse.ArgumentParser:

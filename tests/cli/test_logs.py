@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from typeddingo import Event, EventCode, EventLevel, Role, Status
-from typeddingo.commands.logs import log_event, log_task, set_up
+from typeddingo.commands.logs import set_up
 from typeddingo.commands.shown import columns, printable
+from typeddingo.commands.telling import log_event, log_task
 from typeddingo.task_run import TaskRun
 
 HOSTILE = "x\x1b[31m\nERROR forged\u202e"
@@ -95,6 +96,7 @@ def test_a_cell_cannot_steer_the_terminal() -> None:
 
 def test_the_supervisor_is_small() -> None:
     """It lives beside its processes all the time, and needs nothing that an app needs."""
-    code = "import sys, typeddingo.commands.worker; print(sorted({'pydantic_core', 'asyncio'} & sys.modules.keys()))"
+    heavy = "{'pydantic_core', 'asyncio', 'inspect', 'redis', 'pika'}"
+    code = f"import sys, typeddingo.commands.worker; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -38,8 +38,8 @@ def give(folder: Path, *calls: str) -> None:
 def test_it_says_what_it_runs_and_a_line_for_each_task(folder: Path) -> None:
     with Worker(folder, "crew:app", "--tasks", "crew.double,crew.refuse") as worker:
         worker.until("crew:app: 2 of 6 tasks, 1 process")
-        assert worker.saying("runs crew.double(number: int) -> int, queue 'crew.double', 2 workers a process")
-        assert worker.saying("runs async crew.refuse(secret: str) -> None, queue 'crew.refuse', 3 workers a process")
+        worker.until("runs crew.double(number: int) -> int, queue 'crew.double', 2 workers a process")
+        worker.until("runs async crew.refuse(secret: str) -> None, queue 'crew.refuse', 3 workers a process")
         give(folder, "double 4567890123", "refuse hush")
         done = worker.until("crew.double id=")
         assert re.search(r" INFO .*crew\.double id=[0-9a-f-]{36} SUCCESS in \d+\.\d{3} s, attempt 1$", done)
@@ -54,6 +54,7 @@ def test_it_says_what_it_runs_and_a_line_for_each_task(folder: Path) -> None:
 def test_concurrency_is_workers_of_a_task_in_each_process(folder: Path) -> None:
     with Worker(folder, "crew:app", "--concurrency", "5", "--processes", "2") as worker:
         worker.until("2 processes")
+        worker.until("runs", times=6)
         assert len(worker.saying("runs", ", 5 workers a process")) == 6
 
 

@@ -18,11 +18,12 @@ from typeddingo.commands.exits import Exit, Stop
 from typeddingo.commands.inside import entries, entry, need_remote, on_event, on_task, workers_of
 from typeddingo.commands.link import FarEnd, Job
 from typeddingo.commands.locate import LoadError, load_app
-from typeddingo.commands.logs import log_event, log_task, set_up
+from typeddingo.commands.logs import set_up
 from typeddingo.commands.reach import need_reachable
 from typeddingo.commands.signals import Signals, wait_readable
 from typeddingo.commands.signatures import task_lines
 from typeddingo.commands.sources import files_behind, own_files
+from typeddingo.commands.telling import log_event, log_task
 from typeddingo.errors import ConnectionLost, TypedDingoError
 from typeddingo.events import Event, EventCode
 from typeddingo.registry import Entry

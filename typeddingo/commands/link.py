@@ -10,14 +10,12 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 __all__ = ["FarEnd", "Job", "NearEnd"]
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """What one worker process is to do."""
 
     where: str
@@ -36,32 +34,33 @@ class Job:
     """Tell which files the app was made from."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> Job:
         job = cls(**cast("dict[str, Any]", json.loads(text)))
-        return replace(job, tasks=tuple(job.tasks))  # JSON has lists only
+        return job._replace(tasks=tuple(job.tasks))  # JSON has lists only
 
 
-@dataclass
 class NearEnd:
     """The supervisor's end."""
 
-    sock: socket.socket
-    ready: bool = False
-    """Its workers have started."""
-    files: set[str] = field(default_factory=set[str])
-    _rest: bytes = b""
+    def __init__(self, sock: socket.socket) -> None:
+        self.ready = False
+        """Its workers have started."""
+        self.files: set[str] = set()
+        """What the app was made from."""
+        self._sock = sock
+        self._rest = b""
 
     def fileno(self) -> int:
-        return self.sock.fileno()
+        return self._sock.fileno()
 
     def read(self) -> bool:
         """Take in all that has been said. False once the process has closed its end."""
         rest, is_open = self._rest, True
         with contextlib.suppress(BlockingIOError):
-            while data := _some(self.sock):
+            while data := _some(self._sock):
                 rest += data
             is_open = False
         *lines, self._rest = rest.split(b"\n")
@@ -72,7 +71,7 @@ class NearEnd:
         return is_open
 
     def close(self) -> None:
-        self.sock.close()
+        self._sock.close()
 
 
 class FarEnd:

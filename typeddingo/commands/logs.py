@@ -1,7 +1,4 @@
-"""What a worker process says, as text or as one JSON object a line. Comes from events and task runs, goes to stderr.
-
-No line holds a task's values.
-"""
+"""How a worker and its supervisor say things, as text or as one JSON object a line. Comes from both, goes to stderr."""
 
 from __future__ import annotations
 
@@ -13,23 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from typeddingo.commands.shown import printable
-from typeddingo.events import Event, EventCode, EventLevel
-from typeddingo.message import Status
-from typeddingo.task_run import TaskRun
 
-__all__ = ["FORMATS", "LEVELS", "log_event", "log_task", "set_up"]
+__all__ = ["set_up"]
 
-FORMATS = ("text", "json")
-LEVELS = ("debug", "info", "warning", "error")
-
-_app_log = logging.getLogger("typeddingo.worker")
-_task_log = logging.getLogger("typeddingo.task")
-_LEVEL_OF = {
-    EventLevel.DEBUG: logging.DEBUG,
-    EventLevel.INFO: logging.INFO,
-    EventLevel.WARNING: logging.WARNING,
-    EventLevel.ERROR: logging.ERROR,
-}
 _MEMBERS = ("task", "id", "status", "seconds", "attempt", "error", "event", "room", "signature", "workers", "exit")
 """What a record may carry beside its message; also the order in JSON."""
 
@@ -39,40 +22,6 @@ def set_up(log_format: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-
-
-def log_task(run: TaskRun) -> None:
-    """One line a task. Not through ``Logger.log``, which looks for its caller first: half of what a line costs, and
-    some workers write thousands a second."""
-    ok = run.status is Status.SUCCESS
-    level = logging.INFO if ok else logging.WARNING
-    if _task_log.isEnabledFor(level):
-        record = logging.LogRecord(_task_log.name, level, "", 0, _TASK, run[:2] + _tail(run), None)
-        members = vars(record)
-        members["task"], members["id"], members["status"] = run.name, run.id, run.status.name
-        members["seconds"], members["attempt"] = round(run.seconds, 6), run.attempt
-        if run.error:
-            members["error"] = run.error
-        _task_log.handle(record)
-
-
-_TASK = "%s id=%s %s in %.3f s, attempt %d%s"
-
-
-def _tail(run: TaskRun) -> tuple[object, ...]:
-    return run.status.name, run.seconds, run.attempt, f", {run.error}" if run.error else ""
-
-
-def log_event(event: Event) -> None:
-    """One line an event, at its own level."""
-    level = _LEVEL_OF.get(event.level, logging.ERROR)
-    if _app_log.isEnabledFor(level):
-        code = EventCode(event.code).name
-        about = f"{event.task} id={event.id}: " if event.task else ""
-        members: dict[str, object] = {"event": code, "room": event.origin.name}
-        if event.task:
-            members.update(task=event.task, id=event.id)
-        _app_log.log(level, "%s %s%s", code, about, event.message, extra=members)
 
 
 class _Text(logging.Formatter):

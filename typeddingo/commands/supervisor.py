@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
 
 from typeddingo._io.backoff import Backoff
 from typeddingo.commands.exits import Exit
@@ -33,24 +32,20 @@ LOOK_SECONDS = 0.5
 """How often the sources are looked at."""
 
 
-def _backoff() -> Backoff:
-    return Backoff(first=0.1, longest=10.0)
-
-
-@dataclass
 class _Seat:
     """The place of one process, which several may hold one after the other."""
 
-    number: int
-    due: float | None = 0.0
-    """When the next one starts; None: it runs, or it is not wanted."""
-    process: subprocess.Popen[bytes] | None = None
-    link: NearEnd | None = None
-    started: float = 0.0
-    kill_at: float | None = None
-    replaced: bool = False
-    """It was asked to end because a source has changed."""
-    backoff: Backoff = field(default_factory=_backoff)
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.due: float | None = None
+        """When the next one starts; None: it runs, or it is not wanted."""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.link: NearEnd | None = None
+        self.started = 0.0
+        self.kill_at: float | None = None
+        self.replaced = False
+        """It was asked to end because a source has changed."""
+        self.backoff = Backoff(first=0.1, longest=10.0)
 
 
 class Supervisor:
@@ -58,7 +53,7 @@ class Supervisor:
 
     def __init__(self, job: Job, processes: int) -> None:
         self._job = job
-        self._seats = [_Seat(number, None) for number in range(processes)]
+        self._seats = [_Seat(number) for number in range(processes)]
         self._watch = Watch()
         self._looked = 0.0
         self._been_ready = False
@@ -111,7 +106,7 @@ class Supervisor:
     def _start(self, seat: _Seat) -> None:
         near, far = socket.socketpair()
         near.setblocking(False)
-        job = replace(self._job, announce=seat.number == 0 and not self._announced)
+        job = self._job._replace(announce=seat.number == 0 and not self._announced)
         flags = [f"-W{option}" for option in sys.warnoptions] + (["-B"] if job.watch else [])
         command = [sys.executable, *flags, "-m", "typeddingo.commands.child", job.to_json(), str(far.fileno())]
         # A group of its own: Ctrl-C is the supervisor's to pass on, and programs that tasks have started end with it.
