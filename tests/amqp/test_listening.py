@@ -9,8 +9,10 @@ import pytest
 from tests.amqp.by_hand import KICK_ALL, by_hand, codes, count, heard, send, take
 from tests.servers import RabbitServer
 from tests.servers.ports import free_port
+from typeddingo._io.threads import Deadline
 from typeddingo.broker import Receipt
 from typeddingo.brokers.amqp import AmqpBroker
+from typeddingo.config import Ack
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode
 from typeddingo.testing import eventually
@@ -151,3 +153,31 @@ def test_closing_without_a_server_takes_no_longer_than_five_seconds() -> None:
     begin = time.monotonic()
     broker.close()
     assert time.monotonic() - begin < 5
+
+
+def test_an_early_acknowledgement_is_on_the_server_when_settle_returns(amqp_url: str) -> None:
+    """Who dies right after it has not got the task back: at most once."""
+    broker = AmqpBroker(amqp_url, ack=Ack.EARLY)
+    listener = broker.add_listener("job", 5)
+    send(broker, "job", *[b"%d" % number for number in range(5)])
+    for delivery in take(listener, 5):
+        delivery.settle(Receipt.OK)
+    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # there is no public way to die
+        link.submit(link.cut)
+        link.close(Deadline(0))
+    other = AmqpBroker(amqp_url)
+    assert list(other.add_listener("job", 5).take(5, 0.5)) == []
+    other.close()
+    broker.close()
+
+
+def test_an_early_acknowledgement_without_a_server_does_not_hang(rabbit_server: RabbitServer, amqp_url: str) -> None:
+    broker = AmqpBroker(amqp_url, ack=Ack.EARLY)
+    listener = broker.add_listener("job", 5)
+    send(broker, "job", b"1")
+    (delivery,) = take(listener)
+    rabbit_server.eval(KICK_ALL)
+    begin = time.monotonic()
+    delivery.settle(Receipt.OK)
+    assert time.monotonic() - begin < 5
+    broker.close()

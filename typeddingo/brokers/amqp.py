@@ -20,7 +20,7 @@ from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
 from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
-from typeddingo.config import Config
+from typeddingo.config import Ack, Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
@@ -40,19 +40,21 @@ class _Confirmation(Answer, Confirmation):
 
 def connect(url: str, config: Config) -> AmqpBroker:
     """The broker behind a URL. Opens no socket. Raises ``ConfigError``."""
-    return AmqpBroker(url, max_frame=config.limits.frame)
+    return AmqpBroker(url, max_frame=config.limits.frame, ack=config.ack)
 
 
 class AmqpBroker(NamedBroker, Inspector):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
-    largest task that is sent. Connects when it is first used, with one connection to send and one to receive.
+    largest task that is sent. ``ack``: with ``Ack.EARLY`` a listener's ``settle`` returns when the server has taken
+    notice. Connects when it is first used, with one connection to send and one to receive.
     """
 
-    def __init__(self, url: str, *, max_frame: int = FRAME) -> None:
+    def __init__(self, url: str, *, max_frame: int = FRAME, ack: Ack = Ack.LATE) -> None:
         self.settings = AmqpSettings.parse(url)
         self._max_frame = max_frame
+        self._early = ack is Ack.EARLY
         self._source = EventSource()
         self._topology = NativeTopology(self.settings) if self.settings.layout == "native" else DingoTopology()
         threads = Threads("AmqpBroker")
@@ -111,14 +113,18 @@ class AmqpBroker(NamedBroker, Inspector):
             if self._closed:
                 raise ConfigError("this AmqpBroker is closed: make a new one to receive tasks")
             listener = AmqpListener(
-                name, queue, self._receiving, self._mover, self._gate, self._tell, prefetch, self._forget
+                name,
+                queue,
+                self._receiving,
+                self._mover,
+                self._gate,
+                self._tell,
+                prefetch,
+                self._forget,
+                sure=self._early,
             )
             self._listeners.add(listener)
-        listener.start()
-        listener.started.wait(self.settings.connect_timeout)
-        if listener.refusal is not None:
-            listener.close()
-            raise listener.refusal
+        listener.start(self.settings.connect_timeout)
         return listener
 
     def stop_all_listeners(self) -> None:
