@@ -122,7 +122,7 @@ class TestReconnecting:
         for _ in range(15):
             own_bench.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             time.sleep(0.2)
-        assert connected(own_bench) - before <= 3 * 10 + BURST
+        assert connected(own_bench) - before <= 4 / SPACING + BURST
 
     def test_it_waits_longer_from_failure_to_failure_and_all_threads_share_that(self) -> None:
         now = 0.0

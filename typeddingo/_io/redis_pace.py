@@ -10,10 +10,10 @@ from typeddingo._io.backoff import Backoff
 
 __all__ = ["Pace"]
 
-BURST = 10
+BURST = 8
 """Connections that may be made at once, when there were none lately: one each for the workers of a starting process."""
-SPACING = 0.125
-"""Seconds between any others: a broker and a backend together make no more than 16 a second, whatever happens."""
+SPACING = 0.2
+"""Seconds between any others: a broker and a backend together make no more than ten a second, whatever happens."""
 
 
 class Pace:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from typeddingo._io.gate import Gate
-from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply
+from typeddingo._io.redis_link import RedisLink, Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._redis_queue import BACK, DONE, PATIENCE, Found, RedisQueue, Taken, read, taken
@@ -58,7 +58,6 @@ class RedisListener(TurnListener):
         self._held: dict[bytes, Delivery] = {}
         self._ending: dict[bytes, str] = {}
         self._unsettled = False
-        self._later = False
         self._busy = False
         self._free = False
         self._suspicious = False
@@ -69,7 +68,6 @@ class RedisListener(TurnListener):
         ends: list[tuple[bytes, str]] = []
         dead: list[tuple[Delivery, Receipt, str]] = []
         with self._lock:
-            soon = not self._turn.locked() and not self._closed  # who takes next, which is soon, settles on the way
             for delivery, receipt in receipts:
                 id = delivery.tag
                 if not isinstance(id, bytes) or self._held.get(id) is not delivery:
@@ -77,14 +75,10 @@ class RedisListener(TurnListener):
                 del self._held[id]
                 self._ending[id] = end = _end(delivery, receipt)
                 ends.append((id, end))
-                if receipt is not Receipt.OK:
-                    soon = False
-                    if receipt in REASONS:
-                        dead.append((delivery, receipt, end))
-            self._later = self._later or soon
+                if receipt in REASONS:
+                    dead.append((delivery, receipt, end))
         if ends:
-            if not soon:
-                self._settle(ends, CLOSE if self._closed else SETTLE)
+            self._settle(ends, CLOSE if self._closed else SETTLE)
             self._gate.leave(len(ends))
             with self._lock:
                 self._room.notify_all()
@@ -94,7 +88,6 @@ class RedisListener(TurnListener):
     def close(self) -> None:
         """See ``Listener.close``."""
         super().close()
-        self.settle_again()
         self._leave()
 
     def release(self) -> None:
@@ -131,10 +124,9 @@ class RedisListener(TurnListener):
         return len(gone)
 
     def settle_again(self) -> None:
-        """What could not be settled, once more, and what nobody took along."""
-        if self._unsettled or self._later:
+        """What could not be settled, once more."""
+        if self._unsettled:
             with self._lock:
-                self._later = False
                 ends = list(self._ending.items())
             if ends:
                 self._settle(ends, CLOSE if self._closed else SETTLE)
@@ -171,28 +163,19 @@ class RedisListener(TurnListener):
         got: list[Taken] = []
         try:
             if self._busy:
-                got = taken(self._ask(link, self.queue.take(count)))
+                got = taken(link.call(self.queue.take(count)))
                 self._busy = len(got) >= FEW
             if not got and not self._closed:
                 self._blocked = self._client
-                got = read(self._ask(link, self.queue.read(min(count, FEW), block), block + PATIENCE))
+                got = read(link.call(self.queue.read(min(count, FEW), block), block + PATIENCE))
                 self._blocked = None
                 if (left := count - len(got)) and len(got) >= FEW:  # more came at once
                     self._busy = True
-                    got += taken(self._ask(link, self.queue.take(left)))
+                    got += taken(link.call(self.queue.take(left)))
         finally:
             self._blocked = None
             self._gate.leave(count - len(got))
         return got
-
-    def _ask(self, link: RedisLink, command: Command, patience: float | None = None) -> Reply:
-        """What it answers; what is done is settled on the way. Raises ``Refused``."""
-        ends = self._take_later()
-        *settled, reply = link.pipeline([*self.queue.settle(ends), command], patience)
-        self._settled(ends, settled)
-        if isinstance(reply, Refused):
-            raise reply
-        return reply
 
     def _claim(self, link: RedisLink, count: int) -> list[Taken]:
         """What others gave back, or one task that its worker left behind."""
@@ -231,29 +214,15 @@ class RedisListener(TurnListener):
         except (ConnectionLost, ConfigError):
             self._unsettled = True
             return
-        self._settled(ends, replies)
-        if any(end == BACK for _, end in ends):
-            self._on_back(self.queue.name)
-        if self._closed:
-            self._leave()
-
-    def _take_later(self) -> list[tuple[bytes, str]]:
-        """What was left to the next who takes; what has failed before stays with the keeper."""
-        if not self._later:
-            return []
-        with self._lock:
-            self._later = False
-            self._unsettled = True  # until the answer is there
-            return list(self._ending.items())
-
-    def _settled(self, ends: Sequence[tuple[bytes, str]], replies: Sequence[Reply]) -> None:
-        if not ends:
-            return
         with self._lock:
             if not any(isinstance(reply, Refused) for reply in replies):
                 for id, _ in ends:
                     self._ending.pop(id, None)
             self._unsettled = bool(self._ending)
+        if any(end == BACK for _, end in ends):
+            self._on_back(self.queue.name)
+        if self._closed:
+            self._leave()
 
     def _leave(self) -> None:
         """The broker keeps a closed listener in mind for as long as something is in its takers' hands."""

@@ -135,12 +135,16 @@ class Streams(Layout):
         again: Counter[tuple[int, bytes]] = Counter()
         first = True
         for chunk in _chunks(tasks):
-            groups: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
-            for at, (meta, body) in chunk:
-                group = (meta.name, meta.reply_to)
+            groups: dict[tuple[str, str], list[tuple[bytes, bytes]]] = {}
+            for at, parcel in chunk:
+                group = (parcel.meta.name, parcel.meta.reply_to)
                 if (some := groups.get(group)) is None:
                     some = groups[group] = []
-                some.append((at, body))
+                digest = _digest(parcel)
+                again[at, digest] += 1
+                if (nth := again[at, digest]) > 1:  # twice in one batch is no repetition: both are meant
+                    digest = blake2b(digest, digest_size=DIGEST, salt=b"%d" % nth).digest()
+                some.append((digest, parcel.body))
             arguments: list[str | bytes | int] = [self._bound]
             asked: set[str] = set()
             for (name, address), some in groups.items():
@@ -148,23 +152,12 @@ class Streams(Layout):
                 if first and self._bound and name not in asked:
                     needed = sum(parcel.meta.name == name for _, parcel in tasks)
                     asked.add(name)
-                digests = b"".join([self._digest(at, address, body, again) for at, body in some])
-                frames = row([body for _, body in some])
-                arguments += (self._keys.sent(name), needed, address, digests, *frames)
+                digests = b"".join([digest for digest, _ in some])
+                arguments += (self._keys.sent(name), needed, address, digests, *row([body for _, body in some]))
             keys = [self._keys.tasks(name) for name, _ in groups]
             calls.append((Call(SEND, keys, arguments), sorted({at for at, _ in chunk})))
             first = False
         return calls
-
-    @staticmethod
-    def _digest(at: int, address: str, body: bytes, again: Counter[tuple[int, bytes]]) -> bytes:
-        """What makes a task the same one when it is sent again: caller, name and id, and all that is asked for. Not
-        name and id alone: id makers may count, in many processes."""
-        digest = blake2b(body, digest_size=DIGEST, key=_key(address)).digest()
-        again[at, digest] += 1
-        if (nth := again[at, digest]) > 1:  # twice in one batch is no repetition: both are meant
-            digest = blake2b(digest, digest_size=DIGEST, salt=b"%d" % nth).digest()
-        return digest
 
     # What listeners tell.
 
@@ -194,6 +187,14 @@ class Streams(Layout):
 
     def _tell_dead(self, code: EventCode, name: str, frame: bytes, why: str) -> None:
         self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=dead_id(frame))
+
+
+def _digest(parcel: Parcel) -> bytes:
+    """What makes a task the same one when it is sent again: caller, name, id, and all that is asked for. Not name and id
+    alone: id makers may count, in many processes."""
+    digest = blake2b(b"%b\0" % parcel.meta.id.encode(), digest_size=DIGEST, key=_key(parcel.meta.reply_to))
+    digest.update(parcel.body)
+    return digest.digest()
 
 
 @lru_cache(maxsize=256)
