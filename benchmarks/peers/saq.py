@@ -32,12 +32,14 @@ async def price(ctx: Any, *, order: dict[str, Any]) -> str:
 
 
 NAMES = {"add": ("a", "b"), "nap": ("seconds",), "price": ("order",)}
+LOOK = 0.1
+"""Seconds until it is asked again."""
 settings = {"queue": queue, "functions": [add, nap, price], "concurrency": CONCURRENCY or 10}
 
 
 class Peer(AsyncDriver):
     packages = ("saq", "redis")
-    settings = "1 process, 10 coroutines, JSON"
+    settings = "1 process, 10 coroutines, JSON, acknowledged late, asked again every 100 ms"
 
     def worker(self) -> list[str]:
         return [str(BIN / "saq"), "benchmarks.peers.saq.settings", "--quiet"]
@@ -52,9 +54,9 @@ class Peer(AsyncDriver):
         return await queue.enqueue(task, **dict(zip(NAMES[task], args, strict=True)))
 
     async def receive(self, handle: Any) -> Any:
-        for _ in range(int(WAIT)):
+        for _ in range(int(WAIT / LOOK)):
             with contextlib.suppress(TimeoutError):  # what ends between its look and its subscription is not told
-                await handle.refresh(until_complete=1.0)
+                await handle.refresh(until_complete=LOOK)
             if handle.completed:
                 if handle.error is not None:
                     raise RuntimeError(handle.error)
