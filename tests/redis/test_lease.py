@@ -9,6 +9,7 @@ from tests.redis.bench import DEAD, NAME, STREAM, Bench, heard, parcel, send, ta
 from tests.servers import RedisServer
 from typeddingo._io.redis_link import whole
 from typeddingo.broker import Delivery, Receipt
+from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.testing import eventually
 
@@ -216,6 +217,22 @@ class TestReceipts:
         send(broker, parcel("1"))
         take(broker.add_listener(NAME))[0].settle(Receipt.OK)
         assert bench.ask("XLEN", STREAM) == 0
+
+    def test_an_acknowledgement_says_whether_it_is_certain(self, own_server: RedisServer, own_bench: Bench) -> None:
+        broker = own_bench.broker("connect_timeout=1")
+        send(broker, parcel("1"), parcel("2"), parcel("3"))
+        listener = broker.add_listener(NAME, 3)
+        first, second, third = take(listener, 3)
+        assert listener.acknowledge([first])
+        assert own_bench.ask("XLEN", STREAM) == 2
+        assert not listener.acknowledge([first])
+        own_bench.ask("XCLAIM", STREAM, "workers", "another", 0, tag(second))
+        assert isinstance(listener, RedisListener)
+        listener.forget([tag(second)], [])  # as the keeper does
+        assert not listener.acknowledge([second])
+        own_server.stop()
+        assert not listener.acknowledge([third])
+        own_server.start()
 
     def test_what_a_worker_found_is_the_reason(self, bench: Bench) -> None:
         broker = bench.broker()

@@ -69,8 +69,7 @@ class RedisListener(TurnListener):
         dead: list[tuple[Delivery, Receipt, str]] = []
         with self._lock:
             for delivery, receipt in receipts:
-                id = delivery.tag
-                if not isinstance(id, bytes) or self._held.get(id) is not delivery:
+                if (id := self._held_as(delivery)) is None:
                     continue  # settled already, or no longer ours
                 del self._held[id]
                 self._ending[id] = end = _end(delivery, receipt)
@@ -84,6 +83,14 @@ class RedisListener(TurnListener):
                 self._room.notify_all()
         for delivery, receipt, why in dead:
             self._on_dead(self.queue.name, delivery.body, receipt, why)
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """See ``Listener.acknowledge``. Also False for one that was handed to another worker meanwhile."""
+        with self._lock:
+            ids = [id for delivery in deliveries if (id := self._held_as(delivery)) is not None]
+        self.settle([(delivery, Receipt.OK) for delivery in deliveries])
+        with self._lock:
+            return len(ids) == len(deliveries) and self._ending.keys().isdisjoint(ids)
 
     def close(self) -> None:
         """See ``Listener.close``."""
@@ -207,6 +214,11 @@ class RedisListener(TurnListener):
         return deliveries
 
     # Ending.
+
+    def _held_as(self, delivery: Delivery) -> bytes | None:
+        """Its id, if it is held. The caller holds the lock."""
+        id = delivery.tag
+        return id if isinstance(id, bytes) and self._held.get(id) is delivery else None
 
     def _settle(self, ends: Sequence[tuple[bytes, str]], seconds: float) -> None:
         try:

@@ -190,8 +190,8 @@ class Streams(Layout):
 
 
 def _digest(parcel: Parcel) -> bytes:
-    """What makes a task the same one when it is sent again: caller, name, id, and all that is asked for. Not name and id
-    alone: id makers may count, in many processes."""
+    """What makes a task the same one when it is sent again: caller, name, id and all that is asked for. Name and id
+    alone are not enough: id makers may count, in many processes."""
     digest = blake2b(b"%b\0" % parcel.meta.id.encode(), digest_size=DIGEST, key=_key(parcel.meta.reply_to))
     digest.update(parcel.body)
     return digest.digest()
