@@ -312,6 +312,7 @@ def test_purged_letters_are_gone_and_the_others_stay(post: Post) -> None:
     assert post.dead("list", "post:app") == []
 
 
+@pytest.mark.parametrize("technology", ["redis"])
 def test_nothing_is_deleted_that_nobody_has_agreed_to(post: Post) -> None:
     [letter] = post.refused(1)
     for arguments in (
