@@ -144,7 +144,7 @@ class OnRabbit(Technology):
         self.set_memory_limit(0.4)
 
     def leftovers(self, place: str) -> set[str]:
-        return set(self.server.ctl("-p", place, "list_queues", "name", "--no-table-headers").split())
+        return set(self.server.queues(place))
 
     def double(self, place: str, task: str) -> Callable[[], object]:
         link = pika.BlockingConnection(pika.URLParameters(self.server.url(place)))
