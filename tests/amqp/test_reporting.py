@@ -140,7 +140,7 @@ def test_a_server_that_refuses_us_is_told_to_whoever_polls_reports_or_pings(rabb
 
 
 def test_a_report_above_the_limit_is_refused_before_the_socket(amqp_url: str) -> None:
-    worker = AmqpBackend(amqp_url, max_frame=100)
+    worker = AmqpBackend(amqp_url, max_frame=1024 + 100)
     with pytest.raises(PayloadTooLarge):
         worker.report([Parcel(Meta("job", "1", "somewhere"), bytes(101))])
     worker.close()

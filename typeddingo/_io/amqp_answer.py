@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -52,7 +53,8 @@ class Answer:
             callbacks, self._callbacks = self._callbacks or [], None
         self._known.release()
         for callback in callbacks:
-            callback(self._error)
+            with contextlib.suppress(Exception):  # its bug must not end the connection of everybody
+                callback(self._error)
 
     def wait(self, timeout: float | None = None) -> None:
         """See ``Confirmation.wait``; without a timeout it ends when the publisher's patience does."""

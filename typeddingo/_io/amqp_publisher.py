@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from pika import BasicProperties
 from pika.channel import Channel
@@ -19,10 +18,10 @@ from pika.exceptions import AMQPError
 from pika.frame import Method
 from pika.spec import Basic
 
-from typeddingo._io.amqp_answer import Answer
 from typeddingo._io.amqp_channel import Dialogue, Station
 from typeddingo._io.amqp_declarer import Declare, Declarer
 from typeddingo._io.amqp_link import Link
+from typeddingo._io.amqp_message import Message, Route
 from typeddingo.errors import (
     BrokerBlocked,
     ConfigError,
@@ -34,87 +33,22 @@ from typeddingo.errors import (
     Unroutable,
 )
 
-__all__ = ["Message", "Publisher", "Route"]
+__all__ = ["Publisher"]
 
 MAX_FLYING = 1000
 """Messages that may wait for their confirmation; more would only fill buffers."""
 MAX_FLYING_BYTES = 64 * 1024 * 1024
-PERSISTENT = 2
 DELETED_SECONDS = 0.1
 """Before a queue that somebody has deleted is declared anew: at once, RabbitMQ would not tell its consumers of it."""
 MAX_READY = 4096
 """Queues that are remembered as declared; one that is forgotten is declared once more."""
-MAX_SHORT = 255
-"""Bytes of a short string of AMQP."""
-
-
-class Route(NamedTuple):
-    """Where a message goes."""
-
-    exchange: str
-    key: str
-    declare: Declare | None = None
-    """Makes sure that its queue exists. None: it exists, or its owner is gone."""
-    content_type: str | None = None
-
-
-class Message:
-    """One message on its way."""
-
-    __slots__ = (
-        "answer",
-        "body",
-        "deadline",
-        "expired",
-        "headers",
-        "id",
-        "kind",
-        "reply_to",
-        "retried",
-        "returned",
-        "route",
-    )
-
-    def __init__(
-        self,
-        route: Route,
-        body: bytes,
-        answer: Answer,
-        *,
-        id: str = "",
-        reply_to: str = "",
-        kind: str | None = None,
-        headers: dict[str, object] | None = None,
-    ) -> None:
-        self.route = route
-        self.body = body
-        self.answer = answer
-        self.id = id if len(id.encode("utf-8", "replace")) <= MAX_SHORT else ""
-        self.reply_to = reply_to
-        self.kind = kind
-        self.headers = headers
-        self.deadline = 0.0
-        self.returned = False
-        self.retried = False
-        self.expired = False
-
-    def properties(self) -> BasicProperties:
-        return BasicProperties(
-            content_type=self.route.content_type,
-            delivery_mode=PERSISTENT,
-            message_id=self.id or None,
-            reply_to=self.reply_to or None,
-            type=self.kind,
-            headers=self.headers,
-        )
 
 
 class Publisher(Station):
     """``publish``, ``announce`` and ``close`` from any thread; everything else on the link's."""
 
-    def __init__(self, link: Link, properties: Callable[[Message], BasicProperties] = Message.properties) -> None:
+    def __init__(self, link: Link) -> None:
         super().__init__(link)
-        self._properties = properties
         self._timeout = link.settings.send_timeout
         self._tick_seconds = min(0.5, max(0.02, self._timeout / 20))
         self._lock = threading.Lock()
@@ -132,11 +66,6 @@ class Publisher(Station):
         self._closed = False
 
     # From any thread.
-
-    @property
-    def started(self) -> bool:
-        """Something was published."""
-        return self._joined
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Hand over a batch; the answer of each message is settled by its deadline. Does not block.
@@ -231,7 +160,7 @@ class Publisher(Station):
     def _send(self, channel: Channel, message: Message) -> None:
         route = message.route
         try:
-            channel.basic_publish(route.exchange, route.key, message.body, self._properties(message), True)
+            channel.basic_publish(route.exchange, route.key, message.body, message.properties(), True)
         except (AMQPError, ValueError, TypeError) as error:  # what AMQP cannot carry: pika has sent nothing of it
             what = f"cannot be sent over AMQP: {type(error).__name__}"
             self._settle(message, lambda: SendError(what), error)

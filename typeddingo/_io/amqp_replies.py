@@ -15,7 +15,7 @@ from pika.spec import Basic
 
 from typeddingo._io.amqp_channel import Dialogue, Line, Station
 from typeddingo._io.amqp_link import Link
-from typeddingo._io.amqp_publisher import Route
+from typeddingo._io.amqp_message import Route
 from typeddingo.errors import ConfigError
 
 __all__ = ["ReplyConsumer", "ReplyReader", "Reply"]
@@ -120,6 +120,8 @@ class ReplyConsumer(Station):
         self._consuming.add(queue)
 
     def _drop(self, channel: Channel, queue: str) -> Dialogue[None]:
+        if queue in self._single:  # asked for again since
+            return
         if queue in self._consuming:
             self._consuming.discard(queue)
             yield lambda then: channel.basic_cancel(queue, then)

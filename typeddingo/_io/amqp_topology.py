@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pika.channel import Channel
 
 from typeddingo._io.amqp_channel import Dialogue
-from typeddingo._io.amqp_publisher import MAX_SHORT, Route
+from typeddingo._io.amqp_message import MAX_SHORT, Route
 from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo.errors import ConfigError
 

@@ -16,7 +16,8 @@ from typeddingo._io.amqp_channel import Channel, Dialogue, count_of
 from typeddingo._io.amqp_consumer import ATTEMPTS
 from typeddingo._io.amqp_errand import Getter, Got, run, run_or
 from typeddingo._io.amqp_link import Link
-from typeddingo._io.amqp_publisher import Message, Publisher, Route
+from typeddingo._io.amqp_message import Message, Route
+from typeddingo._io.amqp_publisher import Publisher
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.brokers._amqp_mover import NAME, REASON, TIME
 from typeddingo.errors import WireError

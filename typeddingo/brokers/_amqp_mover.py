@@ -12,7 +12,8 @@ from functools import partial
 
 from typeddingo._io.amqp_answer import Answer
 from typeddingo._io.amqp_consumer import ATTEMPTS, Arrived, TaskConsumer
-from typeddingo._io.amqp_publisher import Message, Publisher, Route
+from typeddingo._io.amqp_message import Message, Route
+from typeddingo._io.amqp_publisher import Publisher
 from typeddingo.errors import SendError
 
 __all__ = ["NAME", "REASON", "TIME", "Mover"]

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from typeddingo._io.amqp_answer import Answer
 from typeddingo._io.amqp_link import Link
-from typeddingo._io.amqp_publisher import Message, Publisher
+from typeddingo._io.amqp_message import Message
+from typeddingo._io.amqp_publisher import Publisher
 from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
 from typeddingo._io.gate import Gate
