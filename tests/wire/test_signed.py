@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import struct
 from collections.abc import Mapping
 from decimal import Decimal
@@ -196,6 +197,24 @@ class Echoing(JSONMarshaller):
         return self.encode_task(contract, TaskMessage(report.name, report.id, report.values))
 
 
+def by_hand(kind: str, frame: bytes, version: int = 1) -> bytes:
+    """The seal as the module's docstring describes it."""
+    front = bytes([version]) + struct.pack(">Q", int(NOW * 1000)) + b"\x03old"
+    return front + hmac.digest(OLD, b"typeddingo signed " + kind.encode() + b"\0" + front + frame, "sha256")
+
+
+def test_the_seal_is_the_one_that_is_described() -> None:
+    for kind, whole in (("task", task_frame()), ("report", report_frame())):
+        frame, seal = decompose_bytes(Header.from_bytes(whole), whole)
+        assert seal == by_hand(kind, frame)
+
+
+def test_a_seal_of_another_version_is_refused_even_if_it_is_signed() -> None:
+    frame, _ = decompose_bytes(Header.from_bytes(task_frame()), task_frame())
+    with pytest.raises(Untrusted, match="not signed as this version signs"):
+        read_task(rebuilt(task_frame(), chunks=[frame, by_hand("task", frame, version=2)]))
+
+
 # keys
 
 
@@ -320,8 +339,10 @@ def test_it_calls_functions_as_the_inner_marshaller_does() -> None:
 
 
 class Strange(WrappedMarshaller):
-    def __init__(self, error: Exception | None = None, frame: bytes | None = None) -> None:
-        super().__init__(JSONMarshaller())
+    def __init__(
+        self, error: Exception | None = None, frame: bytes | None = None, inner: Marshaller | None = None
+    ) -> None:
+        super().__init__(inner or JSONMarshaller())
         self._error = error
         self._frame = frame
 
@@ -349,6 +370,7 @@ def test_whatever_a_hook_returns_must_be_a_frame_of_the_same_call(frame: bytes) 
 def test_a_wrapper_signs_when_what_it_wraps_does() -> None:
     assert HERE.signs
     assert signed(Strange()).signs
+    assert Strange(inner=HERE).signs
     assert not Strange().signs
     assert not getattr(JSONMarshaller(), "signs", False)
 
