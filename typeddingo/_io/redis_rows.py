@@ -31,6 +31,8 @@ def row(parts: Sequence[bytes]) -> tuple[bytes, bytes]:
 def cut(sizes: bytes, data: bytes) -> list[bytes]:
     """The parts. Raises ``ValueError`` for what ``row`` does not write."""
     ends = list(accumulate(map(int, sizes.split())))
+    if ends and not sizes.replace(b" ", b"").isdigit():
+        raise ValueError("the sizes of a row are numbers")
     if (ends[-1] if ends else 0) != len(data):
         raise ValueError("a row is not as long as it says")
     return [data[start:end] for start, end in zip([0, *ends], ends)]  # noqa: B905  # one more start than ends
