@@ -18,6 +18,7 @@ from tests.cli.commands import Worker, is_alive, run
 from typeddingo.testing import eventually
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.slow  # each starts three processes, and some wait for what must not happen
 
 
 @pytest.fixture
