@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import local
@@ -22,6 +23,7 @@ LOCAL_ROUNDS, SERVER_ROUNDS = 9, 5
 def main() -> int:
     """0 when every target that was measured holds and nothing failed, else 1."""
     given = _parser().parse_args()
+    draw = _drawing(given.plot)
     suites = ("local", "redis", "amqp") if given.suite == "all" else (given.suite,)
     effort = SMOKE if given.smoke else Effort(seconds=given.seconds, depths=given.depths, soak=given.soak)
     ratios: list[Ratio] = []
@@ -35,19 +37,24 @@ def main() -> int:
         outcome = run(suite, chosen(suite, given.peers), given.workloads, rounds, effort, _say)
         outcomes.append(outcome)
         print(*figure_lines(outcome), *target_lines(outcome.targets()), *outcome.failures, sep="\n")
-    document = {"machine": _machine(), "local": [ratio.as_json() for ratio in ratios]}
+    document: dict[str, object] = {"machine": _machine(), "local": [ratio.as_json() for ratio in ratios]}
     document["servers"] = [outcome.as_json() for outcome in outcomes]
     if given.json is not None:
         given.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    if given.plot is not None:
-        from benchmarks.plots import plot  # matplotlib is an extra
-
-        plot(document, given.plot)
+    draw(document)
     if given.page is not None:
         fill_page(given.page, outcomes, ratios)
     failed = any(outcome.failures for outcome in outcomes)
     judged = [*ratios, *(ratio for outcome in outcomes for ratio in outcome.targets())]
     return 1 if failed or not (given.smoke or all(ratio.holds for ratio in judged)) else 0
+
+
+def _drawing(directory: Path | None) -> Callable[[dict[str, object]], object]:
+    if directory is None:
+        return lambda document: None
+    from benchmarks.plots import plot  # matplotlib is an extra, and better missed before than after an hour
+
+    return lambda document: plot(document, directory)
 
 
 def _parser() -> argparse.ArgumentParser:

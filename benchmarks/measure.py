@@ -103,7 +103,8 @@ class _Measuring:
     @contextmanager
     def _stage(self, concurrency: int = 0) -> Generator[Stage]:
         with Stage(self._system, self._servers, concurrency) as stage:
-            self._round.configuration = Configuration(stage.hello["settings"], stage.hello["versions"])
+            settings = "; ".join(filter(None, (stage.hello["settings"], self._system.query)))
+            self._round.configuration = Configuration(settings, stage.hello["versions"])
             yield stage
 
     def _main(self) -> None:
@@ -137,8 +138,9 @@ class _Measuring:
             measured = stage.ask("round_trips", task="add", window=window, seconds=self._effort.seconds)
             self._found[f"W3 {window:,} in flight"] = measured["rate"]
             if window == 100:
-                for who, spent in stage.cpu().items():
-                    self._found[f"CPU of the {who}"] = (spent - before[who]) / (measured["count"] + window) * 1e6
+                spent = {who: seconds - before[who] for who, seconds in stage.cpu().items()}
+                for who, seconds in (*spent.items(), ("whole", sum(spent.values()))):
+                    self._found[f"CPU of the {who}"] = seconds / (measured["count"] + window) * 1e6
 
     def _many(self) -> None:
         with self._stage() as stage:

@@ -14,7 +14,7 @@ __all__ = ["AsyncDriver", "Driver", "Rows"]
 
 Rows = Sequence[tuple[Any, ...]]
 """The arguments of many calls of one task."""
-WAIT = 30.0
+WAIT = 60.0
 """Seconds after which a result counts as lost."""
 
 

@@ -19,7 +19,7 @@ from benchmarks.peers.driver import Driver
 __all__ = ["Figures", "Workloads"]
 
 Figures = dict[str, Any]
-MOST_FILLED = 20_000
+MOST_FILLED = 10_000
 MOST_AT_ONCE = 10_000
 SLOW = 0.1
 """Seconds that a slow task of W7 sleeps."""
@@ -46,13 +46,18 @@ class Workloads:
         return {"at": monotonic()}
 
     def fill(self, task: str, seconds: float) -> Figures:
-        """W1, one call after the other, with no worker there."""
-        send, row = self.driver.send, self.driver.row(task)
+        """W1, one call after the other, with no worker there; then for as long many at once, for W2."""
+        driver, row = self.driver, self.driver.row(task)
+        sent: list[Any] = []
         begun = now = perf_counter()
-        while now - begun < seconds and len(self._sent) < MOST_FILLED:
-            self._sent += [send(task, row) for _ in range(20)]
+        while now - begun < seconds and len(sent) < MOST_FILLED:
+            sent += [driver.send(task, row) for _ in range(20)]
             now = perf_counter()
-        return {"rate": len(self._sent) / (now - begun), "count": len(self._sent)}
+        measured = {"rate": len(sent) / (now - begun), "count": len(sent)}
+        while perf_counter() - now < seconds and len(sent) < MOST_FILLED:
+            sent += driver.send_many(task, [row] * 500)
+        self._sent += sent
+        return measured
 
     def drain(self) -> Figures:
         """W2, what ``fill`` has left, results kept: from its first result to its last."""
