@@ -46,7 +46,7 @@ class NearEnd:
     """The supervisor's end."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.ready = False
+        self.ready: bool = False
         """Its workers have started."""
         self.files: set[str] = set()
         """What the app was made from."""
