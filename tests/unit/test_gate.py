@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -25,28 +25,18 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
-        yield pool
-
-
 Start = Callable[[Callable[[], bool]], "Future[bool]"]
 
 
 @pytest.fixture
-def start(pool: ThreadPoolExecutor) -> Start:
+def start() -> Start:
     """Run it in a thread, and return once it waits there or is through."""
 
     def run(enter: Callable[[], bool]) -> Future[bool]:
-        thread: Future[threading.Thread] = Future()
-
-        def work() -> bool:
-            thread.set_result(threading.current_thread())
-            return enter()
-
-        future = pool.submit(work)
-        eventually(lambda: future.done() or inside(thread.result(SECONDS), "wait"), "it waits at the gate")
+        future: Future[bool] = Future()
+        thread = threading.Thread(target=lambda: future.set_result(enter()), daemon=True)
+        thread.start()
+        eventually(lambda: future.done() or inside(thread, "wait"), "it waits at the gate")
         return future
 
     return run
@@ -144,9 +134,9 @@ def test_the_next_suspect_has_its_own_time_alone() -> None:
 
 
 def test_close_sends_away_who_waits_and_who_comes(start: Start) -> None:
-    gate = Gate()
+    gate = Gate(alone=10 * SECONDS)
     gate.enter_alone(SECONDS)
-    waiting = [start(lambda: gate.enter(1)), start(lambda: gate.enter_alone(SECONDS))]
+    waiting = [start(lambda: gate.enter(1)), start(lambda: gate.enter_alone(10 * SECONDS))]
     gate.close()
     gate.close()
     assert [future.result(SECONDS) for future in waiting] == [False, False]
@@ -164,7 +154,7 @@ def test_leaving_too_often_does_no_harm() -> None:
     assert gate.enter_alone(0)
 
 
-def test_many_threads_never_meet_a_suspect(pool: ThreadPoolExecutor) -> None:
+def test_many_threads_never_meet_a_suspect() -> None:
     gate = Gate(alone=SECONDS)
     lock, usual, alone, worst = threading.Lock(), 0, 0, 0
 
@@ -187,5 +177,6 @@ def test_many_threads_never_meet_a_suspect(pool: ThreadPoolExecutor) -> None:
                 passed += 1
         return passed
 
-    assert sum(pool.map(work, range(8))) == 8 * 200
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) == 8 * 200
     assert (worst, gate.held) == (1, 0)
