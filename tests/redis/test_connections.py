@@ -46,6 +46,14 @@ class TestCount:
             take(listener)[0].settle(Receipt.OK)
         assert connected(own_bench) - before <= 1
 
+    def test_so_does_a_caller_with_little_time(self, own_bench: Bench) -> None:
+        broker = own_bench.broker("send_timeout=1")
+        send(broker, parcel())
+        before = connected(own_bench)
+        for _ in range(50):
+            send(broker, parcel())
+        assert connected(own_bench) == before
+
     def test_results_cost_two_connections_however_many_are_outstanding(self, own_bench: Bench) -> None:
         backend = RedisBackend(own_bench.url)
         own_bench.closes(backend.close)
@@ -166,6 +174,17 @@ class TestGoneQueues:
         taken[0].settle(Receipt.OK)
         eventually(lambda: any("is made again" in event.message for event in events), "it was told")
 
+    def test_something_else_under_the_key_of_a_queue_ends_no_listener(self, bench: Bench) -> None:
+        broker = bench.broker()
+        events = heard(broker.events())
+        listener = broker.add_listener(NAME)
+        bench.ask("SET", STREAM, "a string")
+        assert list(listener.take(1, 1.5)) == []
+        bench.ask("DEL", STREAM)
+        send(broker, parcel("1"))
+        assert len(take(listener)) == 1
+        assert len([event for event in events if "cannot be read" in event.message]) == 1
+
     def test_a_task_that_runs_when_everything_is_deleted_is_settled_in_peace(self, bench: Bench) -> None:
         broker = bench.broker("lease=0.5")
         send(broker, parcel("1"))
@@ -187,8 +206,11 @@ class TestForked:
             send(broker, parcel())
         with pytest.raises(ConfigError, match="forked"):
             backend.ping()
+        broker.close()
+        backend.close()
         monkeypatch.undo()
         send(broker, parcel())
+        backend.ping()
         backend.close()
 
 

@@ -69,7 +69,7 @@ class TestOnce:
         assert bench.ask("SCARD", window) == 50
         left = bench.ask("TTL", window)
         assert isinstance(left, int)
-        assert 900 < left <= 1200
+        assert 1200 < left <= 1800
 
 
 class TestBound:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.redis.bench import NAME, Bench, heard, parcel, send
 from tests.servers import RedisServer
-from typeddingo._io.redis_checks import check_server
+from typeddingo._io.redis_checks import check_server, check_way
 from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.backends import redis as backends
@@ -64,6 +66,14 @@ class TestURL:
     def test_a_bound_of_the_app_holds_where_the_url_has_none(self) -> None:
         assert RedisSettings.parse("redis://h", max_length=7).max_length == 7
         assert RedisSettings.parse("redis://h?max_length=3", max_length=7).max_length == 3
+
+    def test_a_socket_is_connected_to(self, tmp_path: Path) -> None:
+        socket = tmp_path / "redis.sock"
+        with RedisServer("--unixsocket", str(socket)):
+            broker = RedisBroker(f"unix://{socket}")
+            send(broker, parcel())
+            assert broker.queue(NAME).waiting == 1
+            broker.close()
 
     def test_an_app_connects_through_it(self, bench: Bench) -> None:
         broker = brokers.connect(f"{bench.url}?max_length=3", Config())
@@ -198,6 +208,23 @@ class TestChecks:
     def test_a_policy_without_a_bound_is_of_no_concern(self) -> None:
         settings = {"maxmemory": "0", "maxmemory-policy": "allkeys-lru", "appendonly": "yes"}
         assert self.check(Answers("redis_version:7.0.0\r\n", **settings)) == []
+
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("redis://localhost", []),
+            ("unix:///run/redis.sock", []),
+            ("redis://far.example", ["not encrypted", "no password"]),
+            ("redis://:pw@far.example", ["not encrypted"]),
+            ("rediss://:pw@far.example", []),
+        ],
+    )
+    def test_a_way_that_others_share_is_told(self, url: str, told: list[str]) -> None:
+        warnings: list[str] = []
+        check_way(RedisSettings.parse(url).address, warnings.append)
+        assert len(warnings) == len(told)
+        assert all(part in warning for part, warning in zip(told, warnings, strict=True))
+        assert "pw" not in str(warnings)
 
     def test_settings_that_cannot_be_read_are_told(self) -> None:
         (warning,) = self.check(Answers("redis_version:7.0.0\r\n", forbidden="yes"))

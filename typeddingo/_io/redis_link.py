@@ -104,7 +104,6 @@ class RedisLink:
         """``patience``: seconds for each step of the connection and for the rest of a reply that has begun."""
         self._address = settings.address
         self._connection = _connection(settings, patience)
-        self.patience = patience
         self.broken = False
         self.deadline = Deadline(patience)
         """When whoever uses the link at the moment gives up."""

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from typeddingo._io.redis_checks import check_server
+from typeddingo._io.redis_checks import check_server, check_way
 from typeddingo._io.redis_link import RedisLink, Refused
 from typeddingo._io.redis_pace import Pace
 from typeddingo._io.redis_settings import RedisSettings
@@ -168,8 +168,7 @@ class RedisServer:
 
     def _give(self, link: RedisLink) -> None:
         with self._lock:
-            good = not link.broken and not self._lost and link.patience * 2 >= self.settings.connect_timeout
-            if good and not self.closing.is_set() and len(self._idle) < KEPT:
+            if not (link.broken or self._lost or self.closing.is_set() or len(self._idle) >= KEPT):
                 self._idle.append(link)
                 return
         link.close()
@@ -185,15 +184,13 @@ class RedisServer:
                 raise Unreached(f"{self._where}: the server cannot be reached")
 
     def _check(self, link: RedisLink) -> None:
-        if self._checked:
-            return
+        if not self._checked:
+            check_way(self.settings.address, self._warn)
+            check_server(link, self._where, self._warn)
+            self._checked = True
 
-        def warn(text: str) -> None:
-            self.tell(EventLevel.WARNING, EventCode.CONNECTION, text)
-
-        check_server(link, self._where, warn)
-        self.settings.address.tell_dangers(warn)
-        self._checked = True
+    def _warn(self, text: str) -> None:
+        self.tell(EventLevel.WARNING, EventCode.CONNECTION, text)
 
     def _found(self) -> None:
         self._pace.worked()

@@ -106,6 +106,8 @@ class RedisBackend(Backend):
 
     def close(self) -> None:
         """End every stream, delete what is not wanted any more, disconnect. Idempotent, from any thread."""
+        if self._server.is_forked:  # what a child closes is its parent's
+            return
         with self._lock:
             if self._closed:
                 return

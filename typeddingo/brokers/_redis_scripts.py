@@ -31,8 +31,8 @@ FULL = -1
 GROUP = "workers"
 FREE = "free"
 
-WINDOW = 300
-"""Seconds of one set of sent tasks; the current and the two before it are looked into."""
+WINDOW = 600
+"""Seconds of one set of sent tasks; the current and the one before it are looked into."""
 DEAD_SECONDS = 7 * 24 * 3600
 DEAD_ENTRIES = 10_000
 MOST = 10_000
@@ -50,7 +50,7 @@ for g = 1, #KEYS do
   local windows, needed, row = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 3]
   local count, digests, seen, fresh = #row / {DIGEST}, {{}}, {{}}, {{}}
   for i = 1, count do digests[i] = string.sub(row, {DIGEST} * (i - 1) + 1, {DIGEST} * i) end
-  for age = 0, 2 do
+  for age = 0, 1 do
     for i, is in ipairs(redis.call('SMISMEMBER', windows .. (bucket - age), unpack(digests))) do
       if is == 1 then seen[digests[i]] = true end
     end
@@ -66,8 +66,9 @@ for g = 1, #KEYS do
 end
 for g, job in ipairs(jobs) do
   if #job[3] > 0 then
-    redis.call('SADD', job[1], unpack(job[2]))
-    redis.call('EXPIRE', job[1], {4 * WINDOW})
+    if redis.call('SADD', job[1], unpack(job[2])) == redis.call('SCARD', job[1]) then
+      redis.call('EXPIRE', job[1], {3 * WINDOW})
+    end
     for _, i in ipairs(job[3]) do
       if job[4] == '' then redis.call('XADD', KEYS[g], '*', 'b', job[5][i])
       else redis.call('XADD', KEYS[g], '*', 'b', job[5][i], 'r', job[4]) end

@@ -16,6 +16,7 @@ from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener
 from typeddingo.errors import ConfigError, ConnectionLost
+from typeddingo.events import EventCode, EventLevel
 
 __all__ = ["BLOCK", "CLOSE", "TurnListener", "least"]
 
@@ -41,6 +42,7 @@ class TurnListener(Listener):
         self._link: RedisLink | None = None
         self._client = 0
         self._blocked: int | None = None
+        self._refused = False
         self._closed = False
 
     @property
@@ -136,9 +138,13 @@ class TurnListener(Listener):
             self._greet(link)
         except ConnectionLost as error:
             self._server.lost(error)
-        except Refused as refused:
-            self._server.complain(ConfigError(str(refused)))
+        except Refused as refused:  # what lies under the key of the queue is something else
+            if not self._refused:
+                self._server.tell(EventLevel.ERROR, EventCode.CONNECTION, f"a queue cannot be read: {refused}")
+            self._refused = True
+            self._server.closing.wait(CLOSE)
         else:
+            self._refused = False
             self._client = client if isinstance(client, int) else 0
             self._link = link
             return link

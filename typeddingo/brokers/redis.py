@@ -97,7 +97,8 @@ class RedisBroker(NamedBroker, Inspector):
     def close(self) -> None:
         """Close every listener, give back what nobody settled, disconnect. Idempotent, from any thread; takes a few
         seconds at most when the server does not answer."""
-        self._layout.close()
+        if not self._server.is_forked:  # what a child closes is its parent's
+            self._layout.close()
 
 
 def connect(url: str, config: Config) -> RedisBroker:
