@@ -12,7 +12,6 @@ from tests.servers.ports import free_port
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Receipt
 from typeddingo.brokers.amqp import AmqpBroker
-from typeddingo.config import Ack
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode
 from typeddingo.testing import eventually
@@ -155,13 +154,14 @@ def test_closing_without_a_server_takes_no_longer_than_five_seconds() -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_an_early_acknowledgement_is_on_the_server_when_settle_returns(amqp_url: str) -> None:
-    """Who dies right after it has not got the task back: at most once."""
-    broker = AmqpBroker(amqp_url, ack=Ack.EARLY)
+def test_an_early_acknowledgement_is_on_the_server_when_it_returns(amqp_url: str) -> None:
+    """Nobody gets the task of one who dies right after it: at most once."""
+    broker = AmqpBroker(amqp_url)
     listener = broker.add_listener("job", 5)
     send(broker, "job", *[b"%d" % number for number in range(5)])
-    for delivery in take(listener, 5):
-        delivery.settle(Receipt.OK)
+    held = take(listener, 5)
+    assert listener.acknowledge(held)
+    assert not listener.acknowledge(held)
     for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # there is no public way to die
         link.submit(link.cut)
         link.close(Deadline(0))
@@ -171,13 +171,16 @@ def test_an_early_acknowledgement_is_on_the_server_when_settle_returns(amqp_url:
     broker.close()
 
 
-def test_an_early_acknowledgement_without_a_server_does_not_hang(rabbit_server: RabbitServer, amqp_url: str) -> None:
-    broker = AmqpBroker(amqp_url, ack=Ack.EARLY)
+def test_an_early_acknowledgement_that_cannot_be_sure_says_so_and_the_task_comes_again(
+    rabbit_server: RabbitServer, amqp_url: str
+) -> None:
+    broker = AmqpBroker(amqp_url)
     listener = broker.add_listener("job", 5)
     send(broker, "job", b"1")
     (delivery,) = take(listener)
     rabbit_server.eval(KICK_ALL)
-    begin = time.monotonic()
-    delivery.settle(Receipt.OK)
-    assert time.monotonic() - begin < 5
+    (again,) = take(listener)
+    assert not listener.acknowledge([delivery])
+    assert listener.acknowledge([again])
+    assert list(listener.take(1, 0.3)) == []
     broker.close()

@@ -83,7 +83,7 @@ class TaskConsumer(Station):
         self._stopped = False
         self._consumers = 0
         self._main = ""
-        self._asked: deque[Callable[[], object]] = deque()
+        self._asked: deque[Callable[[bool], object]] = deque()
         self._arrivals = 0
         self._quiet_seconds = 0.0
         self._on_stopped: Callable[[], object] | None = None
@@ -118,7 +118,8 @@ class TaskConsumer(Station):
 
     def lost(self, error: BaseException) -> None:
         self._outstanding.clear()
-        self._tell_applied(len(self._asked))
+        while self._asked:
+            self._asked.popleft()(False)
         self._reader.lost()
 
     def refused(self, error: ConfigError) -> None:
@@ -160,17 +161,14 @@ class TaskConsumer(Station):
                 if oldest is not None and tag > oldest:
                     channel.basic_ack(tag)
 
-    def when_applied(self, then: Callable[[], object]) -> None:
-        """A question that changes nothing, on the same channel: its answer comes after what was sent before it."""
+    def when_applied(self, then: Callable[[bool], object]) -> None:
+        """Ask something that changes nothing, on the same channel: the answer comes after what was sent before it.
+        False: the channel is gone."""
         if (channel := self.channel) is None or not channel.is_open:
-            then()
+            then(False)
             return
         self._asked.append(then)
-        channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _: self._tell_applied(1))
-
-    def _tell_applied(self, count: int) -> None:
-        for _ in range(min(count, len(self._asked))):
-            self._asked.popleft()()
+        channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _: self._asked.popleft()(True))
 
     def nack(self, epoch: int, tags: Sequence[int], *, requeue: bool) -> None:
         """Back to the queue, or to where the queue's dead letters go."""

@@ -144,8 +144,13 @@ class Intake:
         for epoch, each in tags.items():
             self._consumer.ack(epoch, each)
 
-    def when_applied(self, then: Callable[[], object]) -> None:
-        """Call ``then`` when the server has taken notice of what was sent so far, or is gone."""
+    def ack_surely(self, messages: Sequence[Arrived], then: Callable[[bool], object]) -> None:
+        """Acknowledge all, and call ``then`` when the server has taken notice; False: it may not have."""
+        if not all(self._consumer.holds(message) or message.acknowledged for message in messages):
+            self.give_back(messages)
+            then(False)
+            return
+        self.ack([message for message in messages if not message.acknowledged])
         self._consumer.when_applied(then)
 
     def bury(self, refused: Refused) -> None:

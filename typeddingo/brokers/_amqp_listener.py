@@ -53,16 +53,11 @@ class AmqpListener(Listener):
         tell: Tell,
         prefetch: int,
         forget: Callable[[AmqpListener], None],
-        *,
-        sure: bool,
     ) -> None:
-        """``sure``: ``settle`` returns when the server has taken notice: who acknowledges before he runs relies on
-        it."""
         settings = link.settings
         self.name = name
         self._link = link
         self._gate = gate
-        self._sure = sure
         self._at_most_once = settings.layout == "dingo"
         self._bound = min(prefetch, settings.prefetch or prefetch)
         self._intake = Intake(name, queue, link, mover, tell, self._bound, partial(forget, self))
@@ -127,11 +122,26 @@ class AmqpListener(Listener):
                 intake.shelf.put_back([message for message in settled.returned if intake.is_ours(message)])
                 settled.returned.clear()
             self._changed.notify_all()
-        applied = threading.Event() if self._sure and settled.done and not self._link.is_current else None
-        if not self._link.submit(partial(self._settle, settled, count, applied)):
+        if not self._link.submit(partial(self._settle, settled, count)):
             self._gate.leave(count)
-        elif applied is not None:
-            applied.wait(self._link.settings.send_timeout)
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """See ``Listener.acknowledge``: an acknowledgement, and a round trip on the same channel."""
+        with self._changed:
+            popped = [self._intake.held.pop(delivery, None) for delivery in deliveries]
+        messages = [message for message in popped if message is not None]
+        answered = threading.Event()
+        answers: list[bool] = []
+
+        def answer(applied: bool) -> None:
+            answers.append(applied)
+            answered.set()
+
+        if self._link.submit(partial(self._intake.ack_surely, messages, answer)):
+            answered.wait(self._link.settings.send_timeout)
+        self._gate.leave(len(messages))
+        self._link.submit(self._intake.leave)
+        return len(messages) == len(deliveries) and answers == [True]
 
     def close(self) -> None:
         """See ``Listener.close``; waits a moment for the server to stop."""
@@ -208,12 +218,10 @@ class AmqpListener(Listener):
         self._intake.held[delivery] = message
         return delivery
 
-    def _settle(self, settled: _Settled, count: int, applied: threading.Event | None) -> None:
+    def _settle(self, settled: _Settled, count: int) -> None:
         """On the link's thread."""
         intake = self._intake
         intake.ack([message for message in settled.done if not message.acknowledged])
-        if applied is not None:
-            intake.when_applied(applied.set)
         for refused in settled.refused:
             intake.bury(refused)
         if settled.returned:

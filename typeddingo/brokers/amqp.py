@@ -21,7 +21,7 @@ from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
 from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
-from typeddingo.config import Ack, Config
+from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
@@ -41,21 +41,19 @@ class _Confirmation(Answer, Confirmation):
 
 def connect(url: str, config: Config) -> AmqpBroker:
     """The broker behind a URL. Opens no socket. Raises ``ConfigError``."""
-    return AmqpBroker(url, max_frame=config.limits.frame, ack=config.ack)
+    return AmqpBroker(url, max_frame=config.limits.frame)
 
 
 class AmqpBroker(NamedBroker, Inspector):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
-    largest task that is sent. ``ack``: with ``Ack.EARLY`` a listener's ``settle`` returns when the server has taken
-    notice. Connects when it is first used, with one connection to send and one to receive.
+    largest task that is sent. Connects when it is first used, with one connection to send and one to receive.
     """
 
-    def __init__(self, url: str, *, max_frame: int = FRAME, ack: Ack = Ack.LATE) -> None:
+    def __init__(self, url: str, *, max_frame: int = FRAME) -> None:
         self.settings = AmqpSettings.parse(url)
         self._max_frame = max_frame
-        self._early = ack is Ack.EARLY
         self._source = EventSource()
         self._topology = NativeTopology(self.settings) if self.settings.layout == "native" else DingoTopology()
         threads = Threads("AmqpBroker")
@@ -122,7 +120,6 @@ class AmqpBroker(NamedBroker, Inspector):
                 self._tell,
                 prefetch,
                 self._forget,
-                sure=self._early,
             )
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
