@@ -8,7 +8,7 @@ import pytest
 
 from tests.redis.bench import NAME, Bench, heard, parcel, send
 from tests.servers import RedisServer
-from typeddingo._io.redis_checks import check_server, check_way
+from typeddingo._io.redis_checks import check_server
 from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.backends import redis as backends
@@ -208,23 +208,6 @@ class TestChecks:
     def test_a_policy_without_a_bound_is_of_no_concern(self) -> None:
         settings = {"maxmemory": "0", "maxmemory-policy": "allkeys-lru", "appendonly": "yes"}
         assert self.check(Answers("redis_version:7.0.0\r\n", **settings)) == []
-
-    @pytest.mark.parametrize(
-        ("url", "told"),
-        [
-            ("redis://localhost", []),
-            ("unix:///run/redis.sock", []),
-            ("redis://far.example", ["not encrypted", "no password"]),
-            ("redis://:pw@far.example", ["not encrypted"]),
-            ("rediss://:pw@far.example", []),
-        ],
-    )
-    def test_a_way_that_others_share_is_told(self, url: str, told: list[str]) -> None:
-        warnings: list[str] = []
-        check_way(RedisSettings.parse(url).address, warnings.append)
-        assert len(warnings) == len(told)
-        assert all(part in warning for part, warning in zip(told, warnings, strict=True))
-        assert "pw" not in str(warnings)
 
     def test_settings_that_cannot_be_read_are_told(self) -> None:
         (warning,) = self.check(Answers("redis_version:7.0.0\r\n", forbidden="yes"))

@@ -7,24 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from typeddingo._io.address import Address
 from typeddingo._io.redis_link import RedisLink, Refused, Reply, whole
 from typeddingo.errors import ConfigError
 
-__all__ = ["check_server", "check_way"]
+__all__ = ["check_server"]
 
 OLDEST = (7, 0)
 ANYWAY = "or add check=no to the URL to use it anyway"
-
-
-def check_way(address: Address, warn: Callable[[str], object]) -> None:
-    """Calls ``warn`` when strangers on the way could read or write what goes to the server."""
-    if address.is_loopback:
-        return
-    if address.tls is None:
-        warn(f"{address}: the connection is not encrypted: use rediss://")
-    if not address.password:
-        warn(f"{address}: no password is given: whoever reaches this server can read and send tasks")
 
 
 def check_server(link: RedisLink, where: str, warn: Callable[[str], object]) -> None:

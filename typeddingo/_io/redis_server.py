@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from typeddingo._io.redis_checks import check_server, check_way
+from typeddingo._io.redis_checks import check_server
 from typeddingo._io.redis_link import RedisLink, Refused
 from typeddingo._io.redis_pace import Pace
 from typeddingo._io.redis_settings import RedisSettings
@@ -185,8 +185,8 @@ class RedisServer:
 
     def _check(self, link: RedisLink) -> None:
         if not self._checked:
-            check_way(self.settings.address, self._warn)
             check_server(link, self._where, self._warn)
+            self.settings.address.tell_dangers(self._warn)
             self._checked = True
 
     def _warn(self, text: str) -> None:
