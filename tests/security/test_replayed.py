@@ -109,6 +109,7 @@ def test_a_task_that_nobody_signed_is_put_aside_and_nobody_says_that_it_failed(
         inspector = shop._inspector()  # pyright: ignore[reportPrivateUsage]  # what the command line uses
         assert inspector is not None
         eventually(lambda: inspector.queue("pay").dead == 1, "it is put aside", SECONDS)
+        assert "was not made by a SignedMarshaller" in inspector.dead("pay")[0].reason
         assert task.call(5).get(SECONDS) == 5
         with pytest.raises(ResultTimeout):
             result.get(0.2)
