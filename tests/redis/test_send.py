@@ -212,6 +212,25 @@ class TestNoAnswer:
         confirmation.wait(5)
         assert length(own_bench) == 2
 
+    def test_one_who_has_stopped_waiting_is_not_asked_to_write(self, own_server: RedisServer, own_bench: Bench) -> None:
+        """While he waited somebody else wrote; what was left is the next one's business."""
+        broker = own_bench.broker()
+        send(broker, parcel("0"))
+        own_server.freeze()
+        threads = Threads("test")
+        threads.start("caller", lambda: send(broker, parcel("1")))
+        time.sleep(0.1)
+        impatient = broker.send([parcel("2")])
+        with pytest.raises(SendUnknown):
+            impatient.wait(0.1)
+        own_server.thaw()
+        start = time.monotonic()
+        send(broker, parcel("3"))
+        impatient.wait()
+        assert time.monotonic() - start < 2
+        assert threads.join(Deadline(5)) == []
+        assert length(own_bench) == 4
+
     def test_all_who_wait_are_answered_in_time(self, own_server: RedisServer, own_bench: Bench) -> None:
         broker = own_bench.broker("send_timeout=0.5&connect_timeout=0.5")
         send(broker, parcel("0"))

@@ -27,6 +27,7 @@ MANY = 200
 """Tasks that wait for a caller to come back before the background writes them."""
 LOOK = 0.02
 """Seconds for which the background leaves what is queued to a caller."""
+CLOSE_LOOK = 0.005
 LINGER = 50
 """Looks at an empty queue before the background goes to sleep."""
 
@@ -37,12 +38,24 @@ Write: TypeAlias = "Callable[[Sequence[Sending], float], Sequence[Answer]]"
 ``ConnectionLost`` (may be stored, may be written again) or an error that holds for all."""
 
 
-class Sending(Confirmation):
-    """One batch on its way, and its answer."""
+class _Waiter:
+    """A thread that waits for an answer, or to lead."""
 
-    __slots__ = ("_bells", "_callbacks", "_sender", "done", "due", "error", "leads", "parcels", "tried")
+    __slots__ = ("bell", "leads")
+
+    def __init__(self) -> None:
+        self.leads = False
+        self.bell = threading.Lock()
+        self.bell.acquire()
+
+
+class Sending(Confirmation):
+    """One batch on its way, and its answer. But for ``wait`` and ``add_done_callback`` it is the sender's."""
+
+    __slots__ = ("callbacks", "done", "due", "error", "parcels", "sender", "tried", "waiters")
 
     def __init__(self, sender: Sender, parcels: Sequence[Parcel], due: float) -> None:
+        self.sender = sender
         self.parcels = parcels
         self.due = due
         """When it must be known what became of it."""
@@ -50,54 +63,20 @@ class Sending(Confirmation):
         """It may be stored."""
         self.done = False
         self.error: Answer = None
-        self.leads = False
-        """Who waits for it is to lead now."""
-        self._sender = sender
-        self._bells: list[threading.Lock] = []
-        self._callbacks: list[Callback] = []
+        self.waiters: list[_Waiter] | None = None
+        self.callbacks: list[Callback] | None = None
 
     def wait(self, timeout: float | None = None) -> None:
         """See ``Confirmation.wait``; without a timeout it ends when the send timeout is over."""
-        if not self.done and not self._sender.wait_for(self, timeout):
+        if not self.done and not self.sender.wait_for(self, timeout):
             raise SendUnknown(f"no answer from Redis within {timeout} seconds: the task may or may not be stored")
         if self.error is not None:
             raise self.error
 
     def add_done_callback(self, callback: Callback) -> None:
         """See ``Confirmation.add_done_callback``."""
-        if not self._sender.wants(self, callback):
+        if not self.sender.wants(self, callback):
             callback(self.error)
-
-    # For the sender, which holds its lock.
-
-    def add_bell(self) -> threading.Lock:
-        bell = threading.Lock()
-        bell.acquire()
-        self._bells.append(bell)
-        return bell
-
-    def add_callback(self, callback: Callback) -> None:
-        self._callbacks.append(callback)
-
-    def promote(self) -> bool:
-        """Wake one who waits, to lead. False: nobody waits."""
-        if not self._bells:
-            return False
-        self.leads = True
-        self._bells.pop().release()
-        return True
-
-    def answer(self, error: Answer) -> list[Callback]:
-        """It is known; the first answer counts. Returns who wants to hear."""
-        if self.done:
-            return []
-        self.error = error
-        self.done = True
-        for bell in self._bells:
-            bell.release()
-        self._bells.clear()
-        callbacks, self._callbacks = self._callbacks, []
-        return callbacks
 
 
 class Sender:
@@ -110,6 +89,7 @@ class Sender:
         self._lock = threading.Lock()
         self._queue: deque[Sending] = deque()
         self._queued = 0
+        self._waiters: dict[_Waiter, Sending] = {}  # in the order in which they came
         self._led = False
         self._closed = False
         self._started = False
@@ -139,14 +119,10 @@ class Sender:
             with self._lock:
                 if sending.done:
                     return True
-                if sending.leads or not self._led:
-                    sending.leads, self._led, bell = False, True, None
-                else:
-                    bell = sending.add_bell()
-            if bell is None:
+                waiter = self._waiter_of(sending) if self._led else None
+                self._led = True
+            if waiter is None or self._wait(waiter, sending, end):
                 self._lead(sending, end)
-            else:
-                bell.acquire(timeout=max(0.0, end - time.monotonic()))
             if time.monotonic() >= end:
                 return self._give_up(sending)
 
@@ -155,7 +131,7 @@ class Sender:
         with self._lock:
             if sending.done:
                 return False
-            sending.add_callback(callback)
+            sending.callbacks = [*(sending.callbacks or ()), callback]
             self._urgent = True
             if not self._led:
                 self._wake()
@@ -163,17 +139,42 @@ class Sender:
 
     def close(self, seconds: float) -> None:
         """Write what is queued, for at most so many seconds; what is left then gets its answer."""
+        end = time.monotonic() + seconds
         with self._lock:
             self._closed = True
-            lead = not self._led
-            self._led = self._led or lead
-        if lead:
-            self._lead(None, time.monotonic() + seconds)
+        while not self._lead_if_free(end) and time.monotonic() < end:
+            time.sleep(CLOSE_LOOK)  # somebody writes, and goes on until all is written or he has his own answer
         with self._lock:
             left = list(self._queue)
             self._queue.clear()
             self._alarm.set()
         self._answer([(sending, _given_up(sending)) for sending in left])
+
+    # Who leads.
+
+    def _waiter_of(self, sending: Sending) -> _Waiter:
+        """The caller holds the lock."""
+        waiter = _Waiter()
+        self._waiters[waiter] = sending
+        sending.waiters = [*(sending.waiters or ()), waiter]
+        return waiter
+
+    def _wait(self, waiter: _Waiter, sending: Sending, end: float) -> bool:
+        """Until it is answered or the time is over; or True: until it must lead."""
+        try:
+            waiter.bell.acquire(timeout=max(0.0, end - time.monotonic()))
+        except BaseException:
+            if self._forget(waiter, sending):
+                self._pass_on()
+            raise
+        return self._forget(waiter, sending)
+
+    def _forget(self, waiter: _Waiter, sending: Sending) -> bool:
+        with self._lock:
+            self._waiters.pop(waiter, None)
+            if sending.waiters and waiter in sending.waiters:
+                sending.waiters.remove(waiter)
+            return waiter.leads
 
     def _lead(self, own: Sending | None, end: float) -> None:
         """Write until ``own`` is done (None: until nothing is queued), then let somebody else lead."""
@@ -181,11 +182,42 @@ class Sender:
             while not (own is not None and own.done) and time.monotonic() < end and (batch := self._next()):
                 self._write_all(batch, end)
         finally:
-            with self._lock:
-                if not any(sending.promote() for sending in self._queue):
-                    self._led = False
-                    if self._queue:
-                        self._wake()
+            self._pass_on()
+
+    def _lead_if_free(self, end: float) -> bool:
+        with self._lock:
+            if self._led:
+                return False
+            self._led = True
+        self._lead(None, end)
+        return True
+
+    def _pass_on(self) -> None:
+        """Somebody who waits leads now; or nobody, and what is left is the background's."""
+        with self._lock:
+            if waiter := next(iter(self._waiters), None):
+                del self._waiters[waiter]
+                waiter.leads = True
+                waiter.bell.release()
+                return
+            self._led = False
+            if self._queue:
+                self._wake()
+
+    def _give_up(self, sending: Sending) -> bool:
+        """The time is over. True: so it is for good, and the answer is known."""
+        with self._lock:
+            if sending.done or sending.due > time.monotonic():
+                return sending.done
+            if sending in self._queue:
+                self._queue.remove(sending)
+                self._queued -= len(sending.parcels)
+            else:  # being written
+                sending.tried = True
+        self._answer([(sending, _given_up(sending))])
+        return True
+
+    # What the leader does.
 
     def _next(self) -> list[Sending]:
         batch: list[Sending] = []
@@ -231,31 +263,23 @@ class Sender:
             self._queued += sum(len(sending.parcels) for sending in again)
 
     def _answer(self, answers: Sequence[tuple[Sending, Answer]]) -> None:
+        """The first answer to each counts."""
         heard: list[tuple[Callback, Answer]] = []
         with self._lock:
             for sending, error in answers:
-                heard += [(callback, error) for callback in sending.answer(error)]
+                if sending.done:
+                    continue
+                sending.error = error
+                sending.done = True
+                for waiter in sending.waiters or ():
+                    if self._waiters.pop(waiter, None) is not None:  # else it leads now, and looks by itself
+                        waiter.bell.release()
+                heard += [(callback, error) for callback in sending.callbacks or ()]
         for callback, error in heard:
             with contextlib.suppress(Exception):  # whoever listens must not break whoever sends
                 callback(error)
 
-    def _give_up(self, sending: Sending) -> bool:
-        """The time is over. True: so it is for good, and the answer is known."""
-        with self._lock:
-            if sending.leads:  # just now: somebody else must
-                sending.leads = False
-                if not any(other.promote() for other in self._queue if other is not sending):
-                    self._led = False
-                    self._wake()
-            if sending.done or sending.due > time.monotonic():
-                return sending.done
-            if sending in self._queue:
-                self._queue.remove(sending)
-                self._queued -= len(sending.parcels)
-            else:  # being written
-                sending.tried = True
-        self._answer([(sending, _given_up(sending))])
-        return True
+    # The background.
 
     def _wake(self) -> None:
         """The background must look. The caller holds the lock."""

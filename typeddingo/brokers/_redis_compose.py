@@ -1,0 +1,102 @@
+"""From batches of tasks to the calls of the script that stores them. Comes from ``Streams``, goes to a link.
+
+Everything of one call shares its arguments as far as it can: a task alone costs no argument of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TypeAlias
+
+from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_link import Call
+from typeddingo._io.redis_rows import row
+from typeddingo.broker import Parcel
+from typeddingo.brokers._redis_scripts import DIGEST, SEND
+
+__all__ = ["compose"]
+
+CHUNK = 250
+"""Tasks that one script stores."""
+CHUNK_BYTES = 1_000_000
+"""Bytes of frames, about."""
+
+
+_Task: TypeAlias = "tuple[Parcel, bytes, int]"
+"""A task, its digest, and which batch it is in."""
+
+
+def compose(
+    keys: NativeKeys, bound: int, batches: Sequence[Sequence[Parcel]]
+) -> tuple[list[Call], list[Sequence[int]]]:
+    """The calls that store all of them, and for each call whose tasks are in it. With a bound, each batch is refused or
+    stored as it was sent."""
+    tasks = [
+        [(parcel, digest, at) for parcel, digest in zip(parcels, _digests(parcels), strict=True)]
+        for at, parcels in enumerate(batches)
+    ]
+    calls: list[Call] = []
+    members: list[Sequence[int]] = []
+    for together in tasks if bound else [[task for some in tasks for task in some]]:
+        needed = Counter(parcel.meta.name for parcel, _, _ in together) if bound else Counter[str]()
+        for chunk in _chunks(together):
+            calls.append(_call(keys, bound, chunk, needed))
+            members.append(sorted({at for _, _, at in chunk}))
+            needed = Counter[str]()  # the first call speaks for the others: they are one batch
+    return calls, members
+
+
+def _call(keys: NativeKeys, bound: int, tasks: Sequence[_Task], needed: Counter[str]) -> Call:
+    groups: dict[tuple[str, str], list[_Task]] = {}
+    for task in tasks:
+        meta = task[0].meta
+        groups.setdefault((meta.name, meta.reply_to), []).append(task)
+    arguments: list[str | bytes | int] = [bound]
+    for (name, address), some in groups.items():
+        digests = b"".join([digest for _, digest, _ in some])
+        frames = row([parcel.body for parcel, _, _ in some])
+        arguments += (keys.sent(name), needed.pop(name, 0), address, digests, *frames)
+    return Call(SEND, [keys.tasks(name) for name, _ in groups], arguments)
+
+
+def _digests(parcels: Sequence[Parcel]) -> list[bytes]:
+    digests = [_digest(parcel) for parcel in parcels]
+    if len(digests) > 1 and len(set(digests)) < len(digests):
+        seen: Counter[bytes] = Counter()
+        for at, digest in enumerate(digests):
+            if nth := seen[digest]:  # twice in one batch is no repetition: both are meant
+                digests[at] = blake2b(digest, digest_size=DIGEST, salt=b"%d" % nth).digest()
+            seen[digest] += 1
+    return digests
+
+
+def _digest(parcel: Parcel) -> bytes:
+    """What makes a task the same one when it is sent again: caller, name, id and all that is asked for. Name and id
+    alone are not enough: id makers may count, in many processes."""
+    meta = parcel.meta
+    named = b"%b\0%b" % (meta.id.encode(), parcel.body)
+    return blake2b(named, digest_size=DIGEST, key=_key(meta.reply_to)).digest()
+
+
+@lru_cache(maxsize=256)
+def _key(address: str) -> bytes:
+    key = address.encode()
+    return key if len(key) <= 64 else blake2b(key).digest()
+
+
+def _chunks(tasks: list[_Task]) -> list[list[_Task]]:
+    """Not too many at once, and not too much."""
+    if len(tasks) <= CHUNK and sum([len(parcel.body) for parcel, _, _ in tasks]) <= CHUNK_BYTES:
+        return [tasks]
+    chunks: list[list[_Task]] = []
+    size = CHUNK_BYTES
+    for task in tasks:
+        size += len(task[0].body)
+        if size > CHUNK_BYTES or len(chunks[-1]) == CHUNK:
+            chunks.append([])
+            size = len(task[0].body)
+        chunks[-1].append(task)
+    return chunks
