@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+import warnings
+
+import pytest
 
 from tests.amqp.by_hand import send, take
 from tests.leftovers import running
@@ -77,3 +81,23 @@ def test_an_idle_worker_stays_awake_over_many_heartbeats(amqp_url: str) -> None:
     take(listener)[0].settle(Receipt.OK)
     assert time.monotonic() - begin < 0.5
     broker.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_touches_no_connection_of_its_parent(amqp_url: str) -> None:
+    broker, caller = AmqpBroker(amqp_url), AmqpBackend(amqp_url)
+    send(broker, "job", b"before")
+    caller.poll(Meta("job", "1", caller.reply_to))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of what is tested here
+        child = os.fork()
+    if child == 0:
+        begin = time.monotonic()
+        broker.close()
+        caller.close()
+        os._exit(0 if time.monotonic() - begin < 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    send(broker, "job", b"after")
+    caller.ping()
+    broker.close()
+    caller.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -75,6 +76,7 @@ class Link:
         self._threads = threads
         self._tell = tell
         self._guests: list[Guest] = []
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._work: deque[Callable[[], object]] = deque()
         self._awake = False
@@ -95,7 +97,7 @@ class Link:
         """Run ``work`` on the link's thread, soon, in the order of submission; connected or not. Many share one
         wake-up. False once the link is closed: it will never run."""
         with self._lock:
-            if self._ended:
+            if self._ended or self._process != os.getpid():
                 return False
             self._work.append(work)
             if (loop := self._loop) is None:
@@ -113,9 +115,9 @@ class Link:
         return self.submit(work)  # work that is submitted by work waits for the next round, after the sockets
 
     @property
-    def started(self) -> bool:
-        """Something was submitted."""
-        return self._loop is not None
+    def alive(self) -> bool:
+        """Its thread runs, in this process."""
+        return self._loop is not None and not self._ended and self._process == os.getpid()
 
     @property
     def is_current(self) -> bool:
@@ -144,7 +146,7 @@ class Link:
         """Close the connection in peace if the server answers in time, else cut it. Idempotent."""
         with self._lock:
             first, self._closing = not self._closing, True
-            if self._thread is None:
+            if self._thread is None or self._process != os.getpid():  # a connection of the process we were forked from
                 self._ended = True
                 return
         if first:
@@ -203,7 +205,11 @@ class Link:
         except ConfigError as error:
             self._refuse(error)
             return
-        self._attempt = SelectConnection(parameters, self._on_open, self._on_open_error, self._on_close, loop)
+        try:
+            self._attempt = SelectConnection(parameters, self._on_open, self._on_open_error, self._on_close, loop)
+        except Exception as error:  # whatever it was, the next try may work
+            self._retry(f"{self.settings.address} cannot be reached ({_reason(error)}); trying again")
+            return
         self._attempt.add_on_connection_blocked_callback(lambda _, __: self._set_blocked(True))
         self._attempt.add_on_connection_unblocked_callback(lambda _, __: self._set_blocked(False))
 

@@ -98,10 +98,10 @@ class Publisher(Station):
             self._closed = True
         end = time.monotonic() + timeout
         while (self._waiting or self._flying) and time.monotonic() < end:
-            if self.link.is_current or self.link.connection is None:
+            if self.link.is_current or self.link.connection is None or not self.link.alive:
                 break
             time.sleep(0.005)
-        if not self.link.started or not self.link.submit(self._give_up):
+        if not self.link.alive or not self.link.submit(self._give_up):
             self._give_up()
 
     # On the link's thread.

@@ -120,8 +120,8 @@ class AmqpStore:
             streams, self._streams = self._streams, {}
         if first and self._listening:
             dropped = threading.Event()
-            self._link.submit(partial(self._consumer.drop_all, dropped.set))
-            if not self._link.is_current and self._link.connection is not None:
+            asked = self._link.submit(partial(self._consumer.drop_all, dropped.set))
+            if asked and not self._link.is_current and self._link.connection is not None:
                 dropped.wait(FLUSH_SECONDS)
         for stream in streams.values():
             stream.end(ResultClosed("the AmqpBackend was closed before the task ended"))

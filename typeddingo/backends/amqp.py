@@ -43,7 +43,7 @@ class AmqpBackend(Backend):
     """
 
     def __init__(self, url: str, *, max_frame: int = FRAME) -> None:
-        self.settings = AmqpSettings.parse(url)
+        self.settings: AmqpSettings = AmqpSettings.parse(url)
         self._source = EventSource()
         self._threads = Threads("AmqpBackend")
         self._sending = Link(self.settings, "reporter", self._threads, partial(self._tell_connection, Role.REPORTER))

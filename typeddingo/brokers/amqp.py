@@ -52,7 +52,7 @@ class AmqpBroker(NamedBroker, Inspector):
     """
 
     def __init__(self, url: str, *, max_frame: int = FRAME) -> None:
-        self.settings = AmqpSettings.parse(url)
+        self.settings: AmqpSettings = AmqpSettings.parse(url)
         self._max_frame = max_frame
         self._source = EventSource()
         self._topology = NativeTopology(self.settings) if self.settings.layout == "native" else DingoTopology()
