@@ -68,7 +68,7 @@ def test_F19_a_full_disk_takes_no_more_and_loses_nothing_amqp(breakable_rabbit: 
     scene = Scene(OnRabbit(breakable_rabbit), tmp_path)
     with scene.caller(url=scene.url(send_timeout=3)) as caller:
         caller.send_all(numbered(100), "note", 0.0)
-        breakable_rabbit.ctl("set_disk_free_limit", "1000TB")
+        breakable_rabbit.ctl("set_disk_free_limit", "100000GB")
         try:
             eventually(lambda: not caller.send("full", "note", 0.0), "it takes no more", timeout=30)
             assert all(isinstance(error, (BrokerBlocked, QueueFull)) for error in caller.refused.values())
@@ -243,6 +243,7 @@ def test_F46_a_soak_of_random_faults_loses_nothing(scene: Scene) -> None:
             }
             end, next_fault, done = time.monotonic() + SOAK, time.monotonic() + 10, 0
             first: Footprint | None = None
+            carried = 0
             for id in numbered(1_000_000):
                 if time.monotonic() > end:
                     break
@@ -250,7 +251,7 @@ def test_F46_a_soak_of_random_faults_loses_nothing(scene: Scene) -> None:
                     faults[chance.choice(sorted(faults))]()
                     done, next_fault = done + 1, time.monotonic() + 10
                 if first is None and time.monotonic() > end - SOAK * 0.8:
-                    first = Footprint.here()
+                    first, carried = Footprint.here(), work.open
                 size = chance.choice([0, 100, 10_000])
                 task, argument = ("echo", bytes(size)) if size else ("note", 0.0)
                 while not caller.send(id, task, argument) and id in caller.refused:
@@ -261,7 +262,7 @@ def test_F46_a_soak_of_random_faults_loses_nothing(scene: Scene) -> None:
             last = Footprint.here()
             scene.figures.update(faults=done, memory=f"{last.megabytes - first.megabytes:+.0f} MB")
             scene.check(duplicates=done * 2 * 2 * SLOTS, empty=("note", "echo"))
-            assert last.files <= first.files + 3
+            assert last.files - first.files <= 3 + 2 * max(0, work.open - carried), "but for the proxy's own"
             assert last.threads <= first.threads + 3
             assert last.megabytes <= first.megabytes + SOAK / 60
 

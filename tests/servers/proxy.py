@@ -51,6 +51,7 @@ class Proxy:
         self.connections = 0
         self._chance = random.Random(seed)
         self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._carriers: set[asyncio.Task[None]] = set()
         self._storm: asyncio.Task[None] | None = None
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
@@ -87,6 +88,7 @@ class Proxy:
     def close(self) -> None:
         """Idempotent; resets what is open."""
         if self._thread.is_alive():
+            self.reset_every(None)
             self._call(self._reset_all)
             self._call(self._ended.set)
             self._thread.join(10)
@@ -120,10 +122,11 @@ class Proxy:
         self._ready.set()
         await self._ended.wait()
         server.close()
-        carriers = asyncio.all_tasks() - {asyncio.current_task()}
-        for carrier in carriers:
+        # Not the tasks that accepted the connections: asyncio logs an error for each of those that is cancelled.
+        for carrier in self._carriers:
             carrier.cancel()
-        await asyncio.gather(*carriers, return_exceptions=True)
+        if others := asyncio.all_tasks() - {asyncio.current_task(), self._storm}:
+            await asyncio.wait(others, timeout=5)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -136,14 +139,20 @@ class Proxy:
             _reset(writer)
             return
         link = (writer, far_writer)
+        if self._ended.is_set():
+            for side in link:
+                _reset(side)
+            return
         self._links.add(link)
         try:
             # One side that ends ends the other: what has been read is written first.
             carriers = [
-                asyncio.ensure_future(self._carry(reader, far_writer, replies=False)),
-                asyncio.ensure_future(self._carry(far_reader, writer, replies=True)),
+                asyncio.create_task(self._carry(reader, far_writer, replies=False)),
+                asyncio.create_task(self._carry(far_reader, writer, replies=True)),
             ]
+            self._carriers.update(carriers)
             await asyncio.wait(carriers, return_when=asyncio.FIRST_COMPLETED)
+            self._carriers.difference_update(carriers)
             for carrier in carriers:
                 carrier.cancel()
             await asyncio.gather(*carriers, return_exceptions=True)
