@@ -13,6 +13,7 @@ __all__ = ["RESULT_KEY", "DingoKeys", "NativeKeys"]
 
 RESULT_KEY = """
 local function quoted(text)
+  if not string.find(text, '[^%w_.~-]') then return text end
   return (string.gsub(text, '[^%w_.~-]', function(c) return string.format('%%%02X', string.byte(c)) end))
 end
 local function result_key(prefix, name, id) return prefix .. ':{' .. quoted(name) .. '}:result:' .. quoted(id) end
