@@ -179,7 +179,7 @@ class _Measuring:
         with self._stage() as stage:
             stage.ask("mark")
             stage.start_worker()
-            stage.ask("soak", count=max(1_000, self._effort.soak // 10))  # caches fill, arenas grow to what is needed
+            stage.ask("soak", count=max(1_000, self._effort.soak // 2))  # what remembers recent tasks fills
             before = stage.memory()
             halves = [stage.ask("soak", count=self._effort.soak // 2)["seconds"] for _ in range(2)]
             for who, size in stage.memory().items():
