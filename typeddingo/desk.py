@@ -5,6 +5,7 @@ Comes from ``allocate``; used by every worker of the group.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TypeAlias
 
 from typeddingo.backend import Reporter
@@ -50,10 +51,12 @@ class Desk:
             return None
         task, wire = taken
         # The address is in the frame or, unless that is signed, beside it.
-        key = (task.name, task.id, task.reply_to if wire.signed else task.reply_to or delivery.reply_to)
+        reply_to = task.reply_to if wire.signed else task.reply_to or delivery.reply_to
+        key = (self.entry.name, task.id, intern(reply_to))  # the window keeps many: they share what is equal
         if (admitted := self._runtime.window.admit(key, delivery)) is not True:
             if isinstance(admitted, Done):
-                self._outbox.add(Finished(admitted.parcel, delivery))
+                report = None if admitted.report is None else Parcel(Meta(*key), admitted.report)
+                self._outbox.add(Finished(report, delivery))
             return None
         arrival = (task, wire, delivery, meta := Meta(*key), key)
         if self._early and not delivery.listener.acknowledge([delivery]):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -20,8 +19,10 @@ __all__ = ["Done", "Key", "Window"]
 Key: TypeAlias = "tuple[str, str, str]"
 """Name, id and the address of the caller's reports: two callers may count their ids alike."""
 
-ROOM = 20_000
-"""Tasks that are remembered after they are done."""
+ROOM = 10_000
+"""Tasks that are remembered after they are done; at least half of them are."""
+ROOM_BYTES = 4 * 1024 * 1024
+"""Bytes of their reports."""
 SECONDS = 600.0
 """How long they are."""
 LARGEST = 4096
@@ -31,8 +32,8 @@ LARGEST = 4096
 class Done(NamedTuple):
     """A task that ended here."""
 
-    parcel: Parcel | None
-    """Its final report, if it has one that is not too large to keep."""
+    report: bytes | None
+    """The frame of its final report, if it has one that is not too large to keep."""
     until: float
 
 
@@ -40,12 +41,19 @@ class Window:
     """One an app; thread-safe."""
 
     def __init__(self, room: int = ROOM, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._room = room
+        self._half = max(1, room // 2)
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._running: dict[Key, list[Delivery]] = {}
-        self._done: OrderedDict[Key, Done] = OrderedDict()
+        # Two generations: a full one replaces the older. Cheaper than to find the oldest each time.
+        self._done: dict[Key, Done] = {}
+        self._older: dict[Key, Done] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """How many tasks it remembers as done."""
+        return len(self._done) + len(self._older)
 
     def admit(self, key: Key, delivery: Delivery) -> Done | bool:
         """True: run it, and tell by ``finish`` or ``forget`` how that ended. False: it is running here, and the
@@ -54,22 +62,20 @@ class Window:
             if (again := self._running.get(key)) is not None:
                 again.append(delivery)
                 return False
-            if self._done and (done := self._done.get(key)) is not None:
-                if done.until > self._clock():
-                    return done
-                del self._done[key]
+            if (done := self._done.get(key) or self._older.get(key)) is not None and done.until > self._clock():
+                return done
             self._running[key] = []
             return True
 
     def finish(self, key: Key, parcel: Parcel | None) -> Sequence[Delivery]:
         """Its report is stored. Returns the further deliveries of it that came meanwhile."""
-        if parcel is not None and len(parcel.body) > LARGEST:
-            parcel = None
+        report = parcel.body if parcel is not None and len(parcel.body) <= LARGEST else None
         with self._lock:
             again = self._running.pop(key, ())
-            self._done[key] = Done(parcel, self._clock() + self._seconds)
-            if len(self._done) > self._room:
-                self._done.popitem(last=False)
+            self._done[key] = Done(report, self._clock() + self._seconds)
+            self._bytes += len(report or b"")
+            if len(self._done) >= self._half or self._bytes > ROOM_BYTES // 2:
+                self._older, self._done, self._bytes = self._done, {}, 0
             return again
 
     def forget(self, key: Key) -> Sequence[Delivery]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from typeddingo import Delivery, Listener, Meta, Parcel, Receipt
-from typeddingo.window import LARGEST, Done, Key, Window
+from typeddingo.window import LARGEST, ROOM_BYTES, Done, Key, Window
 
 
 class Nowhere(Listener):
@@ -43,14 +43,15 @@ ids = st.sampled_from(["1", "2", "3", "4"])
 
 
 class WindowMachine(RuleBasedStateMachine):
-    """Room for two tasks that are done, ten seconds long."""
+    """Room for four tasks that are done, ten seconds long."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.window = Window(room=2, seconds=10.0, clock=self.clock)
+        self.window = Window(room=4, seconds=10.0, clock=self.clock)
         self.running: dict[str, list[Delivery]] = {}
-        self.done: dict[str, tuple[Parcel | None, float]] = {}
+        self.done: dict[str, tuple[bytes | None, float]] = {}
+        """In the order in which they ended."""
 
     @rule(id=ids)
     def delivered(self, id: str) -> None:
@@ -59,12 +60,14 @@ class WindowMachine(RuleBasedStateMachine):
         if id in self.running:
             assert admitted is False
             self.running[id].append(new)
-        elif id in self.done and self.done[id][1] > self.clock.now:
-            assert isinstance(admitted, Done)
-            assert admitted.parcel == self.done[id][0]
+        elif isinstance(admitted, Done):
+            report, until = self.done[id]
+            assert until > self.clock.now
+            assert admitted.report == report
         else:
             assert admitted is True
-            self.done.pop(id, None)
+            report, until = self.done.pop(id, (None, 0.0))
+            assert until <= self.clock.now or id not in self.latest, "the latest two are remembered for their time"
             self.running[id] = []
 
     @rule(id=ids, size=st.sampled_from([0, LARGEST, LARGEST + 1]))
@@ -73,9 +76,11 @@ class WindowMachine(RuleBasedStateMachine):
             return
         parcel = Parcel(Meta("task", id), b"x" * size)
         assert list(self.window.finish(key(id), parcel)) == self.running.pop(id)
-        self.done[id] = (parcel if size <= LARGEST else None, self.clock.now + 10.0)
-        if len(self.done) > 2:
-            del self.done[next(iter(self.done))]
+        self.done.pop(id, None)
+        self.done[id] = (parcel.body if size <= LARGEST else None, self.clock.now + 10.0)
+        self.latest = list(self.done)[-2:]
+
+    latest: Sequence[str] = ()
 
     @rule(id=ids)
     def given_back(self, id: str) -> None:
@@ -87,7 +92,7 @@ class WindowMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_keeps_no_more_than_it_has_room_for(self) -> None:
-        assert len(self.done) <= 2
+        assert len(self.window) <= 4
 
 
 TestWindow = WindowMachine.TestCase
@@ -97,3 +102,12 @@ def test_two_callers_may_count_their_ids_alike() -> None:
     window = Window()
     assert window.admit(("task", "1", "here"), delivery()) is True
     assert window.admit(("task", "1", "there"), delivery()) is True
+
+
+def test_reports_are_kept_up_to_a_number_of_bytes() -> None:
+    window = Window()
+    report = b"x" * LARGEST
+    for number in range(2 * ROOM_BYTES // LARGEST):
+        window.admit(key(str(number)), delivery())
+        window.finish(key(str(number)), Parcel(Meta("task", str(number)), report))
+    assert len(window) <= ROOM_BYTES // LARGEST + 1
