@@ -74,6 +74,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of docs/promises.md."""
+    if not _rows:
+        return
+    terminalreporter.write_line("| fault | on | | seconds | figures |\n|---|---|---|---|---|")
     for name, (outcome, seconds, figures) in sorted(_rows.items()):
-        words = ", ".join(f"{key} {value}" for key, value in figures.items())
-        terminalreporter.write_line(f"{outcome:7} {seconds:6.1f} s  {name[5:]}: {words}")
+        where = name.partition("[")[2].rstrip("]").replace("guarded_", "").replace("rabbit", "amqp")
+        words = ", ".join(text if key == "account" else f"{key} {text}" for key, text in figures.items())
+        terminalreporter.write_line(f"| {name[5:8]} | {where} | {outcome} | {seconds:.1f} | {words} |")
