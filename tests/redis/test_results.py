@@ -250,6 +250,17 @@ def test_a_full_server_still_takes_reports(own_server: RedisServer, own_bench: B
     assert stream.take(5) == [b"success"]
 
 
+def test_a_sink_that_raises_does_not_end_the_others(backend: RedisBackend) -> None:
+    events = heard(backend.events())
+    metas = [Meta(NAME, id, backend.reply_to) for id in "12"]
+    first, second = (backend.poll(meta) for meta in metas)
+    first.attach(lambda frames, error: 1 // 0)
+    report(backend, b"bad", id="1", to=backend.reply_to)
+    wait_for(events, "ZeroDivisionError")
+    report(backend, b"good", id="2", to=backend.reply_to)
+    assert second.take(10) == [b"good"]
+
+
 def test_a_closed_backend_says_so(backend: RedisBackend) -> None:
     backend.close()
     with pytest.raises(SendError, match="closed"):

@@ -5,6 +5,7 @@ Comes from ``poll`` and ``done``, read by the thread that receives.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 
@@ -69,4 +70,5 @@ class Polled:
             self._done += [stream.meta for stream in streams]
             self._streams.clear()
         for stream in streams:
-            stream.end(ResultClosed("the backend was closed before the last report came"))
+            with contextlib.suppress(Exception):  # of a sink: the others are to hear, too
+                stream.end(ResultClosed("the backend was closed before the last report came"))

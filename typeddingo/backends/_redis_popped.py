@@ -131,7 +131,7 @@ class Popped(Receiver):
     def _hand_out(self, streams: Sequence[ReportStream], frames: Sequence[bytes]) -> None:
         streams = [each for each in streams if self._polled.find(each.meta.name, each.meta.id) is each]  # not done yet
         if len(streams) == 1:
-            streams[0].push(frames)
+            self._push(streams[0], frames)
             return
         for frame in frames:  # names and ids that Go's keys do not keep apart
             try:
@@ -142,7 +142,7 @@ class Popped(Receiver):
                 continue
             for stream in streams:
                 if (stream.meta.name, stream.meta.id) == (header.name, header.id):
-                    stream.push([frame])
+                    self._push(stream, [frame])
 
     def _delete_done(self) -> list[Command]:
         return deletions([DingoKeys.result(meta.name, meta.id) for meta in self._polled.take_done()])

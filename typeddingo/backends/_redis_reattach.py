@@ -5,6 +5,7 @@ Comes from ``app.result()``; a thread that lives for as long as somebody waits.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.backend import ReportStream
 from typeddingo.errors import ConfigError, ConnectionLost, ResultClosed, ResultExpired
+from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
 
 __all__ = ["Reattached"]
@@ -75,7 +77,8 @@ class Reattached:
             self._watched.clear()
         self._stop.set()
         for each in watched:
-            each.stream.end(ResultClosed("the backend was closed before the last report came"))
+            with contextlib.suppress(Exception):  # of a sink: the others are to hear, too
+                each.stream.end(ResultClosed("the backend was closed before the last report came"))
 
     def _run(self) -> None:
         while True:
@@ -91,6 +94,9 @@ class Reattached:
                 pass  # told; it may be back the next time
             except ConfigError as error:
                 self._server.complain(error)
+            except Exception as error:  # a sink that raises keeps nobody else waiting
+                what = f"a report was handed over and the receiver raised {type(error).__name__}"
+                self._server.tell(EventLevel.ERROR, EventCode.HANDLER_FAILED, what)
             self._stop.wait(LOOK)
 
     def _look(self, watched: list[_Watched]) -> None:

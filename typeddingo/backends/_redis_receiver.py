@@ -8,10 +8,12 @@ from __future__ import annotations
 import abc
 import contextlib
 import threading
+from collections.abc import Sequence
 
 from typeddingo._io.redis_link import Command, RedisLink, Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
+from typeddingo.backend import ReportStream
 from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.events import EventCode, EventLevel
 
@@ -83,6 +85,15 @@ class Receiver(abc.ABC):
         if (link := self._link) is not None and not self._ended.is_set():
             link.close()
 
+    def _push(self, stream: ReportStream, frames: Sequence[bytes]) -> None:
+        """What a sink raises is its owner's bug, and must not keep the others waiting."""
+        try:
+            stream.push(frames)
+        except Exception as error:
+            what = f"a report was handed over and the receiver raised {type(error).__name__}"
+            name, id = stream.meta.name, stream.meta.id
+            self._server.tell(EventLevel.ERROR, EventCode.HANDLER_FAILED, what, name, id)
+
     def _unblock(self) -> None:
         if (client := self._client) is not None:
             with contextlib.suppress(ConnectionLost, ConfigError):
@@ -101,6 +112,10 @@ class Receiver(abc.ABC):
                 except Refused as refused:
                     what = f"reports cannot be read, trying again: {refused.code}"
                     self._server.tell(EventLevel.ERROR, EventCode.CONNECTION, what)
+                    self._server.closing.wait(PATIENCE)
+                except Exception as error:  # without this thread no result would ever come
+                    what = f"receiving reports failed, trying again: {type(error).__name__}"
+                    self._server.tell(EventLevel.ERROR, EventCode.GENERIC, what)
                     self._server.closing.wait(PATIENCE)
         finally:
             self._ended.set()

@@ -96,7 +96,7 @@ class Replies(Receiver):
         find = self._polled.find
         for name, id, frame in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
             if (stream := find(name.decode(), id.decode())) is not None:
-                stream.push((frame,))
+                self._push(stream, (frame,))
             else:
                 what = "a report was dropped: nobody asks for it any more"
                 self._server.tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, name.decode(), id.decode())

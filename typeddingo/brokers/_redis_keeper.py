@@ -66,8 +66,8 @@ class Keeper:
             now = time.monotonic()
             try:
                 if now >= renew_at:
-                    renew_at = now + self._every
                     self._renew()
+                    renew_at = now + self._every
                 self._look()
                 if now >= sweep_at:
                     sweep_at = now + SWEEP
@@ -78,6 +78,9 @@ class Keeper:
                 pass  # told already; the next round may be luckier
             except ConfigError as error:
                 self._server.complain(error)
+            except Exception as error:  # without this thread every lease would run out
+                what = f"looking after the queues failed, trying again: {type(error).__name__}"
+                self._server.tell(EventLevel.ERROR, EventCode.GENERIC, what)
 
     def _renew(self) -> None:
         busy = [(listener, held) for listener in self._listeners() if (held := listener.holding())]
