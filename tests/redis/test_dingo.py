@@ -10,12 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.redis.bench import NAME, Bench, frame, heard, parcel, send, take
-from tests.servers import RedisServer
+from tests.servers import Proxy, RedisServer
 from tests.wire.vectors import Record, raw, records
 from typeddingo import App
 from typeddingo._io.redis_link import whole
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Delivery, Parcel, Receipt
+from typeddingo.brokers.redis import RedisBroker
 from typeddingo.errors import ConfigError, QueueFull, SendUnknown
 from typeddingo.events import EventCode
 from typeddingo.message import Meta
@@ -111,6 +112,25 @@ class TestTasks:
         eventually(lambda: own_bench.ask("LLEN", TASKS) == 2, "it was stored after all")
         time.sleep(0.2)
         assert own_bench.ask("LLEN", TASKS) == 2
+
+    def test_nor_is_one_whose_connection_broke_before_the_answer(
+        self, own_server: RedisServer, own_bench: Bench
+    ) -> None:
+        with Proxy(own_server.port) as proxy:
+            broker = RedisBroker(f"{proxy.url(own_bench.url)}?layout=dingo")
+            own_bench.closes(broker.close)
+            send(broker, parcel("1"))
+            proxy.weather.drop_replies = True
+            confirmation = broker.send([parcel("2")])
+            called: list[BaseException | None] = []
+            confirmation.add_done_callback(called.append)
+            eventually(lambda: own_bench.ask("LLEN", TASKS) == 2, "it is stored, and the answer lost")
+            proxy.weather.drop_replies = False
+            proxy.reset_all()
+            with pytest.raises(SendUnknown):
+                confirmation.wait()
+            send(broker, parcel("3"))
+            assert own_bench.ask("LLEN", TASKS) == 3
 
     def test_something_else_under_the_key_of_a_queue_ends_no_listener(self, bench: Bench) -> None:
         broker = bench.broker("layout=dingo")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
-from tests.redis.bench import DEAD, NAME, STREAM, Bench, heard, parcel, send, take, wait_for
+from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, send, take, wait_for
 from tests.servers import RedisServer
-from typeddingo._io.redis_link import whole
+from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_link import RedisLink, whole
+from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._redis_listener import RedisListener
+from typeddingo.brokers._redis_queue import RedisQueue
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.testing import eventually
 
@@ -141,6 +144,22 @@ class TestSuspects:
         (dead,) = broker.dead(NAME)
         assert (dead.id, dead.deliveries, dead.reason) == ("poison", 3, "its worker died 3 times while it ran")
         assert list(listener.take(1, 1.0)) == []
+
+    def test_none_is_begun_more_often_than_it_may(self, bench: Bench) -> None:
+        """Also by whoever sees it before the keeper does."""
+        broker = bench.broker("lease=60")
+        assert list(broker.add_listener(NAME).take(1, 0.05)) == []
+        send(broker, parcel("poison"), parcel("good"))
+        bench.die_with(1, starts=3)
+        bench.die_with(1, starts=2)
+        settings = RedisSettings.parse(f"{bench.url}?lease=0.001&max_deliveries=3")
+        queue = RedisQueue(NativeKeys("tdg"), settings, NAME, "me")
+        link = RedisLink(settings, 5.0)
+        link.open()
+        time.sleep(0.01)
+        taken = queue.claim_suspect(link) + queue.claim_suspect(link)
+        link.close()
+        assert [(each.body, each.attempt) for each in taken] == [(frame("good"), 3)]
 
     def test_are_found_by_every_process_and_run_in_one(self, bench: Bench) -> None:
         listeners = [bench.broker("lease=0.5").add_listener(NAME, 100) for _ in range(2)]
