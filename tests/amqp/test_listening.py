@@ -184,3 +184,27 @@ def test_an_early_acknowledgement_that_cannot_be_sure_says_so_and_the_task_comes
     assert listener.acknowledge([again])
     assert list(listener.take(1, 0.3)) == []
     broker.close()
+
+
+def test_holding_more_and_less_under_load_makes_nobody_a_suspect(amqp_url: str) -> None:
+    """What a quorum queue has on its way to a consumer that is cancelled would come back as if a worker had died."""
+    broker = AmqpBroker(amqp_url)
+    for round in range(8):
+        send(broker, "job", *[b"%d-%d" % (round, number) for number in range(200)])
+        listener = broker.add_listener("job", 800)
+        wanted, got = 1, 0
+        while got < 150:
+            batch = listener.take(wanted, 5)
+            assert {delivery.attempt for delivery in batch} == {1}
+            listener.settle([(delivery, Receipt.OK) for delivery in batch])
+            got += len(batch)
+            wanted = min(64, wanted * 2)
+        listener.close()
+    rest = broker.add_listener("job", 800)
+    seen = 0
+    while batch := rest.take(100, 0.5):
+        assert {delivery.attempt for delivery in batch} == {1}
+        rest.settle([(delivery, Receipt.OK) for delivery in batch])
+        seen += len(batch)
+    assert broker.queue("job").waiting == 0
+    broker.close()

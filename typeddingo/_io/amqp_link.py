@@ -79,6 +79,8 @@ class Link:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._work: deque[Callable[[], object]] = deque()
+        self._last: list[Callable[[], object]] = []
+        self._in_round = False
         self._awake = False
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -169,6 +171,13 @@ class Link:
         with contextlib.suppress(ValueError):
             self._guests.remove(guest)
 
+    def at_end_of_round(self, work: Callable[[], object]) -> bool:
+        """Run ``work`` after all that was handed over before this round of the loop. False: never."""
+        if self._in_round:
+            self._last.append(work)
+            return True
+        return self.submit(work)
+
     def later(self, seconds: float, work: Callable[[], object]) -> None:
         """Run ``work`` after so many seconds, unless the link is closed by then."""
         assert self._loop is not None
@@ -188,8 +197,13 @@ class Link:
 
     def _do_work(self) -> None:
         self._awake = False
+        self._in_round = True
         for _ in range(len(self._work)):
             self._guarded(self._work.popleft())
+        self._in_round = False
+        last, self._last = self._last, []
+        for work in last:
+            self._guarded(work)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:

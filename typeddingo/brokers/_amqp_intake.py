@@ -108,7 +108,7 @@ class Intake:
         with self.changed:
             self.shelf.put(message)
             self.changed.notify()
-            late = self.closed
+            late = self.stopped.is_set()  # not before: what is given back while we consume would come back to us
         if late:
             self._give_back_rest()
 
@@ -152,6 +152,10 @@ class Intake:
             return
         self.ack([message for message in messages if not message.acknowledged])
         self._consumer.when_applied(then)
+
+    def when_sent(self, then: Callable[[], object]) -> None:
+        """Call ``then`` when the receipts so far have left this process."""
+        self._consumer.when_sent(then)
 
     def bury(self, refused: Refused) -> None:
         """Put a task aside, with its reason."""

@@ -226,6 +226,5 @@ class AmqpListener(Listener):
             intake.bury(refused)
         if settled.returned:
             intake.give_back(settled.returned)
-        if not self._link.submit_written(partial(self._gate.leave, count)):
-            self._gate.leave(count)
+        intake.when_sent(partial(self._gate.leave, count))
         intake.leave()

@@ -107,11 +107,11 @@ class Mover:
 
     def _requeue(self, move: _Move) -> None:
         move.consumer.nack(move.message.epoch, [move.message.tag], requeue=True)
-        move.done()
+        move.consumer.when_sent(move.done)
 
     def _arrived(self, move: _Move) -> None:
         move.consumer.ack(move.message.epoch, [move.message.tag])
-        move.consumer.link.submit_written(move.done)
+        move.consumer.when_sent(move.done)
 
     def _try_later(self, move: _Move) -> None:
         if move.consumer.holds(move.message):
