@@ -48,6 +48,7 @@ class RedisServer:
         self._pace = Pace()
         self._lock = threading.Lock()
         self._idle: list[RedisLink] = []
+        self._opening: set[RedisLink] = set()
         self._checked = not settings.check
         self._lost = False
         self._complained = False
@@ -108,6 +109,7 @@ class RedisServer:
         while True:
             self._await_turn(deadline)
             link = RedisLink(self.settings, self._patience(deadline))
+            self._opening.add(link)
             try:
                 link.open()
                 if self._lost:
@@ -123,6 +125,8 @@ class RedisServer:
             else:
                 self._found()
                 return link
+            finally:
+                self._opening.discard(link)
             link.close()
             self._pace.failed()
             if not isinstance(error, ConnectionLost):
@@ -157,7 +161,7 @@ class RedisServer:
         self.closing.set()
         with self._lock:
             idle, self._idle = self._idle, []
-        for link in idle:
+        for link in (*idle, *self._opening.copy()):
             link.close()
 
     def _take(self, deadline: Deadline) -> RedisLink:

@@ -23,8 +23,6 @@ BLOCK = 2.0
 """Seconds of one blocking read."""
 PATIENCE = 2.0
 """Seconds beyond it after which an answer is missed."""
-RECONNECT = 2.0
-"""Seconds of one try to connect."""
 CLOSE = 1.0
 """Seconds that anything may take while we close."""
 UNBLOCK = 0.02
@@ -121,7 +119,7 @@ class Receiver(abc.ABC):
             self._ended.set()
 
     def _serve(self) -> None:
-        link = self._link = self._server.connect(Deadline(RECONNECT))
+        link = self._link = self._server.connect(Deadline(self._server.settings.connect_timeout))
         try:
             link.deadline = Deadline(PATIENCE)
             client = link.call(("CLIENT", "ID"))

@@ -24,8 +24,6 @@ BLOCK = 2.0
 """Seconds of one blocking read."""
 CLOSE = 1.0
 """Seconds that anything may take while we close: a read that has not ended by then loses its connection."""
-RECONNECT = 2.0
-"""Seconds that a reader tries to connect before it looks around."""
 UNBLOCK = 0.02
 """Seconds after which a reader is woken again, when it was about to read."""
 
@@ -127,7 +125,7 @@ class TurnListener(Listener):
         if self._link is not None and not self._link.broken:
             return self._link
         try:
-            link = self._server.connect(Deadline(least(RECONNECT, deadline.left)))
+            link = self._server.connect(Deadline(least(self._server.settings.connect_timeout, deadline.left)))
         except ConnectionLost:
             return None
         except ConfigError as error:
