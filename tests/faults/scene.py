@@ -153,7 +153,8 @@ class Scene:
 
     def queues(self) -> set[str]:
         """Those of it that belong to the queues of tasks, which stay."""
-        return {name for name in self.leftovers() if any(task in name for task in QUEUES)}
+        named = {name for name in self.leftovers() if any(task in name for task in QUEUES)}
+        return {name for name in named if ":result:" not in name}  # it has the name of its task, too
 
     # the account
 
