@@ -163,3 +163,20 @@ def test_what_amqp_cannot_carry_is_refused_and_harms_nothing(amqp_url: str) -> N
         broker.send([Parcel(Meta("job", "1", "r" * 300), b"")]).wait(10)
     send(broker, "job", b"after")
     broker.close()
+
+
+def test_a_failure_inside_the_client_library_costs_the_connection_and_no_more(amqp_url: str) -> None:
+    broker = AmqpBroker(amqp_url)
+    events = heard(broker.events())
+    send(broker, "job", b"before")
+    link = broker._sending  # pyright: ignore[reportPrivateUsage]  # nobody else can make the library fail
+
+    def fail() -> None:
+        raise AssertionError("as the library does at times")
+
+    assert link.connection is not None
+    link.connection.ioloop.add_callback_threadsafe(fail)
+    eventually(lambda: any("back" in what for what in codes(events, EventCode.CONNECTION)), "the connection is back")
+    send(broker, "job", b"after")
+    assert count(amqp_url, "tdg.task.job") == 2
+    broker.close()

@@ -99,6 +99,7 @@ class Station(abc.ABC):
         self.channel: Channel | None = None
         """The channel, once it is set up."""
         self._opening: Channel | None = None
+        self._connection: SelectConnection | None = None
         self._backoff = Backoff()
         self._left = False
         self._at_once = False
@@ -120,7 +121,10 @@ class Station(abc.ABC):
         """The server refuses what we ask for. Tried again later, in case somebody corrects it."""
 
     def opened(self, connection: SelectConnection) -> None:
+        if self._opening is not None and connection is not self._connection:
+            self._on_channel_close(self._opening, ConnectionError("its connection was given up"))
         if self._opening is None and not self._left:
+            self._connection = connection
             channel = connection.channel(on_open_callback=self._on_channel_open)
             channel.add_on_close_callback(self._on_channel_close)
             self._opening = channel

@@ -40,6 +40,8 @@ STABLE_SECONDS = 1.0
 """A connection that lived shorter counts as one more failed try."""
 OPENING_SECONDS = 0.5
 """What a connection that is being opened gets to be closed."""
+CUT_SECONDS = 0.5
+"""What a connection that was cut gets to say so."""
 REFUSED_PAUSE = 5.0
 """Seconds until a server that refused us is asked again: somebody may have corrected it."""
 _NOT_ALLOWED = (402, 403, 404, 530)
@@ -192,6 +194,7 @@ class Link:
                 if not self._closing:  # pika has one when it is closed while it connects
                     self._tell(EventLevel.ERROR, f"the connection to {self.settings.address} failed: {error!r}")
                 self.cut()
+                self.later(CUT_SECONDS, partial(self._give_up, self._attempt, error))
         self._do_work()  # what was handed over since: it finds no connection
         loop.close()
 
@@ -210,6 +213,11 @@ class Link:
             work()
         except Exception as error:
             self._tell(EventLevel.ERROR, f"the adapter failed, this is a bug: {error!r}")
+
+    def _give_up(self, attempt: SelectConnection | None, error: Exception) -> None:
+        """A connection in which pika has failed may never say that it has ended."""
+        if attempt is not None and attempt is self._attempt:
+            self._on_close(attempt, error)
 
     def _connect(self, loop: IOLoop) -> None:
         if self._closing or self._attempt is not None:
@@ -232,6 +240,9 @@ class Link:
         self._connect(self._loop)
 
     def _on_open(self, connection: SelectConnection) -> None:
+        if connection is not self._attempt:  # given up since
+            connection.close()
+            return
         if self._closing:  # while it was opening
             connection.close()
             return
@@ -246,6 +257,8 @@ class Link:
             self._guarded(partial(guest.opened, connection))
 
     def _on_open_error(self, connection: SelectConnection, error: BaseException) -> None:
+        if connection is not self._attempt:
+            return
         self._attempt = None
         if self._closing:
             self._end()
@@ -255,6 +268,8 @@ class Link:
             self._retry(f"{self.settings.address} cannot be reached ({_reason(error)}); trying again")
 
     def _on_close(self, connection: SelectConnection, error: BaseException) -> None:
+        if connection is not self._attempt:
+            return
         self._attempt = self.connection = None
         self.blocked = False
         if self._closing:

@@ -38,6 +38,8 @@ __all__ = ["Publisher"]
 MAX_FLYING = 1000
 """Messages that may wait for their confirmation; more would only fill buffers."""
 MAX_FLYING_BYTES = 64 * 1024 * 1024
+CONNECT_SECONDS = 1.0
+"""For a connection that does not exist yet when everything ends."""
 DELETED_SECONDS = 0.1
 """Before a queue that somebody has deleted is declared anew: at once, RabbitMQ would not tell its consumers of it."""
 MAX_READY = 4096
@@ -96,9 +98,11 @@ class Publisher(Station):
         """Wait so many seconds for what is under way, then answer for the rest. Idempotent."""
         with self._lock:
             self._closed = True
-        end = time.monotonic() + timeout
-        while (self._waiting or self._flying) and time.monotonic() < end:
-            if self.link.is_current or self.link.connection is None or not self.link.alive:
+        began = time.monotonic()
+        while (self._waiting or self._flying) and time.monotonic() - began < timeout:
+            # A worker that gives back at its end may send for the first time: that connection is just being made.
+            connecting = time.monotonic() - began < CONNECT_SECONDS
+            if self.link.is_current or not (self.link.connection or connecting) or not self.link.alive:
                 break
             time.sleep(0.005)
         if not self.link.alive or not self.link.submit(self._give_up):

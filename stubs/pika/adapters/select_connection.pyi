@@ -14,6 +14,7 @@ class IOLoop:
 
 class SelectConnection:
     server_properties: dict[str, object] | None
+    ioloop: IOLoop
     def __init__(
         self,
         parameters: Parameters,
