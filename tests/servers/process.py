@@ -87,8 +87,10 @@ class Process:
         self._child.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP: its connections stay open and nothing answers."""
+        """SIGSTOP: its connections stay open and nothing answers. Returns when all of its threads have stopped."""
         self.send(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        eventually(lambda: all(_state(task) in "TZX" for task in tasks.iterdir()), "it has stopped")
 
     def thaw(self) -> None:
         self.send(signal.SIGCONT)
@@ -100,6 +102,14 @@ class Process:
     def log(self, last: int = 4000) -> str:
         """The end of what it printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")[-last:]
+
+
+def _state(task: Path) -> str:
+    """The letter of a thread's state; X: it is gone."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2][0]
+    except OSError:
+        return "X"
 
 
 _orders: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
