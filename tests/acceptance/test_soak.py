@@ -19,6 +19,7 @@ from tests.acceptance.conftest import MakeApp, by_reference, mapped, named, thro
 from tests.leftovers import running
 from typeddingo import App, Option, Result
 from typeddingo.task import SyncTask
+from typeddingo.window import Window
 
 SOAK_SECONDS = float(os.environ.get("TYPEDDINGO_SOAK_SECONDS", "3"))
 THREADS = 32
@@ -91,6 +92,8 @@ class Caller:
 @pytest.mark.parametrize("make", [by_reference, through_codec, mapped, named])
 def test_many_threads_call_wait_and_register_and_every_handler_fires_once(make: MakeApp) -> None:
     with make() as app:
+        # What is remembered of tasks that are done is bounded, and full from the start here.
+        app._runtime.window = Window(room=2)  # pyright: ignore[reportPrivateUsage]
         task = app.register("add", add, option=Option())
         app.allocate(task, 3)
         tracemalloc.start()
