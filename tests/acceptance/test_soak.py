@@ -93,7 +93,7 @@ class Caller:
 def test_many_threads_call_wait_and_register_and_every_handler_fires_once(make: MakeApp) -> None:
     with make() as app:
         # What is remembered of tasks that are done is bounded, and full from the start here.
-        app._runtime.window = Window(room=2)  # pyright: ignore[reportPrivateUsage]
+        app._runtime.window = Window(room=2)  # pyright: ignore[reportPrivateUsage]  # no setting of users
         task = app.register("add", add, option=Option())
         app.allocate(task, 3)
         tracemalloc.start()
