@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from typeddingo._io.amqp_settings import AmqpSettings
+from typeddingo.brokers.amqp import connect
+from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 
 
@@ -56,3 +58,9 @@ def test_a_wrong_setting_is_named_and_no_secret_is_repeated(wrong: str) -> None:
 def test_the_repr_shows_no_secret() -> None:
     settings = AmqpSettings.parse("amqp://user:canary@h/")
     assert "canary" not in f"{settings!r} {settings.address} {settings.parameters('test')!r}"
+
+
+def test_the_bound_of_the_app_holds_where_the_url_has_none() -> None:
+    bounded = Config(max_length=7)
+    assert connect("amqp://", bounded).settings.max_length == 7
+    assert connect("amqp://?max_length=9", bounded).settings.max_length == 9

@@ -51,8 +51,8 @@ class AmqpSettings:
     client: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", repr=False)
 
     @classmethod
-    def parse(cls, url: str) -> AmqpSettings:
-        """Raises ``ConfigError``, which never repeats the URL."""
+    def parse(cls, url: str, *, max_length: int | None = None) -> AmqpSettings:
+        """``max_length``: where the URL has none. Raises ``ConfigError``, which never repeats the URL."""
         address = Address.parse(url, ports=PORTS, known=KNOWN, secrets="TYPEDDINGO_AMQP")
         given = address.settings
         namespace = given.text("namespace", "tdg")
@@ -66,7 +66,7 @@ class AmqpSettings:
             else "quorum",
             heartbeat=max(1, round(given.seconds("heartbeat", 10.0))),
             max_deliveries=given.count("max_deliveries", 5) or 5,
-            max_length=given.count("max_length", None),
+            max_length=given.count("max_length", max_length),
             prefetch=given.count("prefetch", None),
             namespace=namespace,
             result_ttl=given.seconds("result_ttl", 3600.0),

@@ -41,18 +41,18 @@ class _Confirmation(Answer, Confirmation):
 
 def connect(url: str, config: Config) -> AmqpBroker:
     """The broker behind a URL. Opens no socket. Raises ``ConfigError``."""
-    return AmqpBroker(url, max_frame=config.limits.frame)
+    return AmqpBroker(url, max_frame=config.limits.frame, max_length=config.max_length)
 
 
 class AmqpBroker(NamedBroker, Inspector):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
-    largest task that is sent. Connects when it is first used, with one connection to send and one to receive.
+    largest task that is sent; ``max_length``: the bound of every queue where the URL has none. Connects when it is first used, with one connection to send and one to receive.
     """
 
-    def __init__(self, url: str, *, max_frame: int = FRAME) -> None:
-        self.settings: AmqpSettings = AmqpSettings.parse(url)
+    def __init__(self, url: str, *, max_frame: int = FRAME, max_length: int | None = None) -> None:
+        self.settings: AmqpSettings = AmqpSettings.parse(url, max_length=max_length)
         self._max_frame = max_frame
         self._source = EventSource()
         self._topology = NativeTopology(self.settings) if self.settings.layout == "native" else DingoTopology()
