@@ -48,7 +48,8 @@ class AmqpBroker(NamedBroker, Inspector):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
-    largest task that is sent; ``max_length``: the bound of every queue where the URL has none. Connects when it is first used, with one connection to send and one to receive.
+    largest task that is sent; ``max_length``: the bound of every queue where the URL has none. Connects when it is
+    first used, with one connection to send and one to receive.
     """
 
     def __init__(self, url: str, *, max_frame: int = FRAME, max_length: int | None = None) -> None:
