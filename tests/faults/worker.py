@@ -18,8 +18,7 @@ from typeddingo import App
 from typeddingo.bridges.urls import open_backend, open_broker
 from typeddingo.broker import NamedBroker
 from typeddingo.config import Config
-from typeddingo.events import EventLevel, Subscription
-from typeddingo.role import Role
+from typeddingo.events import Event
 
 
 def say(text: str) -> None:
@@ -28,9 +27,9 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def tell_all(events: Subscription) -> None:
-    for event in events:
-        say(f"event {event.level.name} {event.code.name} {event.message} task={event.task} id={event.id} ({event!r})")
+def tell(event: Event) -> None:
+    """In the thread that publishes: a subscription drops what it has no room for."""
+    say(f"event {event.level.name} {event.code.name} {event.message} task={event.task} id={event.id} ({event!r})")
 
 
 def open_app(plan: Plan) -> App:
@@ -56,7 +55,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     app = open_app(plan)
-    threading.Thread(target=tell_all, args=(app.listen(Role.ALL, EventLevel.DEBUG),), daemon=True).start()
+    app._runtime.events.subscribe(tell)  # pyright: ignore[reportPrivateUsage]  # as the worker command does
     for task in plan.tasks:
         app.allocate(task, plan.slots)
     say("ready")
