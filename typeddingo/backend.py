@@ -116,7 +116,8 @@ class Store(Adapter):
 
     @property
     def reply_to(self) -> str:
-        """The address of this store's reports, where its reporters need one; else empty."""
+        """The address of this store's reports, where its reporters need one; else empty. Always the same for one
+        object."""
         return ""
 
 

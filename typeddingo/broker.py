@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ __all__ = [
     "Parcel",
     "Producer",
     "Receipt",
+    "settle_all",
 ]
 
 
@@ -92,7 +93,8 @@ class Producer(Adapter):
 
     @property
     def carries_reply_to(self) -> bool:
-        """``Meta.reply_to`` arrives as ``Delivery.reply_to``, so that it need not be written into the frame."""
+        """``Meta.reply_to`` arrives as ``Delivery.reply_to``, so that it need not be written into the frame.
+        Always the same for one object."""
         return False
 
 
@@ -144,6 +146,15 @@ class Listener(abc.ABC):
     @property
     @abc.abstractmethod
     def closed(self) -> bool: ...
+
+
+def settle_all(receipts: Iterable[tuple[Delivery, Receipt]]) -> None:
+    """Settle deliveries of several listeners: one batch each."""
+    by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
+    for each in receipts:
+        by_listener.setdefault(each[0].listener, []).append(each)
+    for listener, batch in by_listener.items():
+        listener.settle(batch)
 
 
 class Consumer(Adapter):

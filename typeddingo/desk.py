@@ -9,7 +9,7 @@ from sys import intern
 from typing import TypeAlias
 
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Parcel, Receipt
+from typeddingo.broker import Delivery, Parcel, Receipt, settle_all
 from typeddingo.config import Ack
 from typeddingo.context import Context, Slot
 from typeddingo.message import Meta, Report, Status, TaskMessage
@@ -78,8 +78,7 @@ class Desk:
     def give_back(self, arrival: Arrival) -> None:
         """It has not started, or will not end here: somebody else runs it. One that was acknowledged is lost."""
         _, _, first, _, key = arrival
-        for delivery in (first, *self._runtime.window.forget(key)):
-            delivery.settle(Receipt.GIVE_BACK)
+        settle_all([(delivery, Receipt.GIVE_BACK) for delivery in (first, *self._runtime.window.forget(key))])
 
     def flush(self) -> bool:
         """Send what is finished. False when the reporter could not be reached."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, dataclass_transform
 from typeddingo.errors import ErrorCode, TaskFailed
 from typeddingo.option import Option
 
-__all__ = ["Failure", "Meta", "Report", "Status", "TaskMessage"]
+__all__ = ["NO_KEYWORDS", "Failure", "Meta", "Report", "Status", "TaskMessage"]
 
 R_co = TypeVar("R_co", covariant=True)
 C = TypeVar("C")
@@ -40,6 +40,10 @@ class Meta:
     id: str
     reply_to: str = ""
     """The address of the caller's reports, where the backend needs one; an adapter's own text."""
+
+
+NO_KEYWORDS: Mapping[str, object] = {}
+"""Of nearly every call."""
 
 
 @_frozen

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from typeddingo._io.backoff import Backoff
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+from typeddingo.broker import Delivery, Parcel, Receipt, settle_all
 from typeddingo.errors import BrokerBlocked, ConnectionLost, QueueFull, SendError, SendUnknown
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
@@ -121,15 +121,13 @@ class Outbox:
             )
 
     def _settle(self, items: Sequence[Finished]) -> None:
-        by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
+        receipts: list[tuple[Delivery, Receipt]] = []
         for item in items:
             if item.delivery is not None:
-                by_listener.setdefault(item.delivery.listener, []).append((item.delivery, item.receipt))
+                receipts.append((item.delivery, item.receipt))
             if item.key is not None:
-                for again in _ended(self._runtime.window, item.key, item):
-                    by_listener.setdefault(again.listener, []).append((again, item.receipt))
-        for listener, receipts in by_listener.items():
-            listener.settle(receipts)
+                receipts += [(again, item.receipt) for again in _ended(self._runtime.window, item.key, item)]
+        settle_all(receipts)
 
 
 def _ended(window: Window, key: Key, item: Finished) -> Sequence[Delivery]:

@@ -5,7 +5,7 @@ Comes from the registry, used by both bridges (calls out, reports in) and by wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from typeddingo.contract import Contract
@@ -14,7 +14,7 @@ from typeddingo.failure import failure_of
 from typeddingo.header import Header
 from typeddingo.invoker import DirectInvoker, Invoker, invoker_of
 from typeddingo.marshaller import Marshaller
-from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 
 __all__ = ["NO_PLAIN_FRAMES", "UsualFrames", "Wire"]
@@ -98,7 +98,6 @@ class Wire:
 
 
 PLAIN = Option()
-NO_KEYWORDS: Mapping[str, object] = {}
 
 
 class Read(Protocol):

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 from typeddingo._io.threads import Deadline
-from typeddingo.broker import Delivery, Listener, Receipt
+from typeddingo.broker import Delivery, Receipt, settle_all
 from typeddingo.context import Slot, current_slot
 from typeddingo.desk import Arrival, Desk
 from typeddingo.execute import perform, perform_async
@@ -186,11 +186,7 @@ def _emptied(todo: deque[Delivery]) -> list[Delivery]:
 
 
 def _give_back(deliveries: Sequence[Delivery]) -> None:
-    by_listener: dict[Listener, list[tuple[Delivery, Receipt]]] = {}
-    for delivery in deliveries:
-        by_listener.setdefault(delivery.listener, []).append((delivery, Receipt.GIVE_BACK))
-    for listener, receipts in by_listener.items():
-        listener.settle(receipts)
+    settle_all([(delivery, Receipt.GIVE_BACK) for delivery in deliveries])
 
 
 def _run(arrival: Arrival, report: Report[object], started: float) -> TaskRun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,7 @@ from typeddingo import Option, Result
 from typeddingo.bridges.urls import open_backend, open_broker
 from typeddingo.config import Config
 from typeddingo.errors import SendError, SendUnknown
-from typeddingo.events import Event, EventCode, EventLevel, Subscription
-from typeddingo.role import Role
+from typeddingo.events import Event, EventCode
 from typeddingo.testing import Ledger
 
 OWN_IDS = 9
@@ -59,8 +57,8 @@ class Caller:
         """Seconds of the call that took longest."""
         self.seconds: list[float] = []
         self.events: list[Event] = []
-        listening = self.app.listen(Role.ALL, EventLevel.DEBUG)
-        threading.Thread(target=self._listen, args=(listening,), daemon=True).start()
+        # Not a subscription, which drops what it has no room for.
+        self.app._runtime.events.subscribe(self.events.append)  # pyright: ignore[reportPrivateUsage]  # for every one
 
     def send(self, id: str, task: str = "note", *args: object, option: Option | None = None) -> bool:
         """One call, in the account before this returns. False: it was not stored, or nobody knows."""
@@ -102,6 +100,16 @@ class Caller:
             for _ in pool.map(send, ids):
                 pass
 
+    def story(self, id: str) -> str:
+        """What became of the calls with this id, and what was told meanwhile."""
+        lines = [
+            f"{event.time:.2f} {event.level.name} {event.code.name} {event.message}" for event in self.events[-30:]
+        ]
+        ends = {
+            kind: errors[id] for kind, errors in (("refused", self.refused), ("unknown", self.unknown)) if id in errors
+        }
+        return "\n".join([f"{time.time():.2f} now, {ends!r}", *lines])
+
     def count(self, code: EventCode, text: str = "") -> int:
         """The events of this kind that hold ``text``, so far."""
         return sum(event.code is code and text in event.message for event in self.events)
@@ -119,10 +127,6 @@ class Caller:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _listen(self, events: Subscription) -> None:
-        for event in events:
-            self.events.append(event)
 
 
 def numbered(count: int, kind: str = "t") -> list[str]:

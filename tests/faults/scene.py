@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -139,10 +139,12 @@ class Scene:
         return self.technology.remove_queues(self._place, kind)
 
     def sends_again(self, caller: Caller, id: str, timeout: float = PATIENCE) -> bool:
-        """Whether a call is stored in time, sent again as long as it is not."""
-        with suppress(AssertionError):
+        """A call is stored in time, sent again as long as it is not. Else an ``AssertionError`` says what went on."""
+        try:
             eventually(lambda: caller.send(id, "note", 0.0), timeout=timeout)
-        return id in caller.results
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {id} was not stored\n{caller.story(id)}\n{self.server.log()}") from None
+        return True
 
     def leftovers(self) -> set[str]:
         """What there is in this place, whoever made it: keys, or queues and exchanges."""

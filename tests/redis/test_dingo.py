@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -272,3 +274,22 @@ class TestApps:
                 results = [task.call(number) for number in range(200)]
             assert [result.get(timeout=10) for result in results] == [2 * number for number in range(200)]
         assert bench.all_keys() == set()
+
+
+class TestListeners:
+    @pytest.mark.parametrize("held", [True, False], ids=["that holds a task", "that holds nothing"])
+    def test_one_that_has_left_is_not_kept_in_mind(self, bench: Bench, held: bool) -> None:
+        broker = bench.broker("layout=dingo")
+        listener = broker.add_listener(NAME)
+        gone = weakref.ref(listener)
+        if held:
+            bench.ask("LPUSH", TASKS, frame("1"))
+            (delivery,) = take(listener)
+            listener.close()
+            delivery.settle(Receipt.OK)
+            del delivery
+        else:
+            listener.close()
+        del listener
+        gc.collect()
+        assert gone() is None

@@ -5,20 +5,17 @@ Its own directory, node name, cookie, ports and port mapper (epmd): nothing is s
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from tests.servers.ports import free_port
 from tests.servers.process import Process, find
+from tests.servers.server import Server
 
 START = 90.0
 """Seconds: it takes 5 of them on a machine that has nothing else to do."""
@@ -37,22 +34,24 @@ rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, <<".*">
 """
 
 
-class RabbitServer:
+class RabbitServer(Server):
     """Started by its constructor; ``port`` stays the same over a restart. ``configuration``: more lines for its file of
     settings. Raises ``Missing`` when RabbitMQ is not installed."""
 
+    name = "rabbitmq-server"
+    patience = 60.0
+
     def __init__(self, configuration: str = "") -> None:
         # The program itself: the wrapper in /usr/sbin changes the user and drops the environment.
-        self._program = find("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
+        self._program = find("/usr/lib/rabbitmq/bin/rabbitmq-server", self.name)
         self._ctl = find("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl")
-        self._directory = Path(tempfile.mkdtemp(prefix="tdg-rabbit-"))
+        super().__init__()
         self._cookie = secrets.token_hex(10)
         self._node = f"tdg-{secrets.token_hex(4)}@localhost"
         cookie = self._directory / ".erlang.cookie"
         cookie.write_text(self._cookie)
         cookie.chmod(0o400)
         (self._directory / "plugins").write_text("[].")
-        atexit.register(self.close)
         for _ in range(5):
             self.port, self._distribution, self._mapper_port = free_port(), free_port(), free_port()
             (self._directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + configuration)
@@ -99,58 +98,15 @@ class RabbitServer:
         """What ``rabbitmqctl`` prints; takes a second or two. Raises ``AssertionError`` when it fails."""
         return self._run([self._ctl, "-n", self._node, "-q", *arguments], timeout)
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process.running
-
-    def stop(self) -> None:
-        """SIGTERM, and wait until it is gone."""
-        self._process.stop(timeout=60)
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        self._process.kill()
-
-    def start(self) -> None:
-        """After ``stop()`` or ``kill()``, on the same port and with what is on disk."""
-        if self._process.running:
-            raise RuntimeError("rabbitmq-server: it runs already")
-        if not self._start():
-            raise AssertionError(f"rabbitmq-server does not start again\n{self._process.log()}")
-
-    def restart(self) -> None:
-        """In peace: ``stop()`` and ``start()``."""
-        self.stop()
-        self.start()
-
-    def freeze(self) -> None:
-        """SIGSTOP: its connections stay open and nothing answers."""
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        self._process.thaw()
-
     def log(self) -> str:
         """What it printed and the end of what it logged."""
         files = sorted((self._directory / "log").glob("*.log"))
         return "\n".join([self._process.log(), *(file.read_text(errors="replace")[-4000:] for file in files)])
 
     def close(self) -> None:
-        """End it and remove its directory. Idempotent."""
-        atexit.unregister(self.close)
-        self._process.kill()
+        """The mapper, too."""
+        super().close()
         self._mapper.kill()
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _start_mapper(self) -> Process:
         mapper = Process(

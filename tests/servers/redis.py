@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 from urllib.parse import quote
 
 import redis
 
 from tests.servers.ports import free_port
 from tests.servers.process import Process, find
+from tests.servers.server import Server
 
 START = 20.0
 """Seconds: it takes 0.1 of them on a machine that has nothing else to do."""
 
 
-class RedisServer:
+class RedisServer(Server):
     """Started by its constructor, on a port and in a directory of its own; ``port`` stays the same over a restart.
 
     ``aof``: every write is on disk before it is answered, so that not even ``kill()`` loses one. ``options`` go to its
     command line, for example ``"--maxmemory", "50mb"``. Raises ``Missing`` when Redis is not installed.
     """
 
+    name = "redis-server"
+
     def __init__(
         self, *options: str, aof: bool = False, password: str | None = None, directory: Path | None = None
     ) -> None:
-        self._program = find("redis-server")
-        self._directory = directory or Path(tempfile.mkdtemp(prefix="tdg-redis-"))
-        self._directory.mkdir(exist_ok=True)
+        self._program = find(self.name)
+        super().__init__(directory)
         self._options = [*options, *(("--requirepass", password) if password else ())]
         self._options += ["--appendonly", "yes", "--appendfsync", "always"] if aof else ["--appendonly", "no"]
         self.password = password
-        atexit.register(self.close)
         for _ in range(10):
             self.port = free_port()
             if self._start():
@@ -61,56 +59,6 @@ class RedisServer:
     def info(self, what: str) -> int:
         """One number of what it says of itself, for example ``used_memory``."""
         return int(cast("dict[str, int]", self.ask("INFO"))[what])
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process.running
-
-    def stop(self) -> None:
-        """SIGTERM, and wait until it is gone."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        self._process.kill()
-
-    def start(self) -> None:
-        """After ``stop()`` or ``kill()``, on the same port and with what is on disk."""
-        if self._process.running:
-            raise RuntimeError("redis-server: it runs already")
-        if not self._start():
-            raise AssertionError(f"redis-server does not start again\n{self._process.log()}")
-
-    def restart(self) -> None:
-        """In peace: ``stop()`` and ``start()``."""
-        self.stop()
-        self.start()
-
-    def freeze(self) -> None:
-        """SIGSTOP: its connections stay open and nothing answers."""
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        self._process.thaw()
-
-    def log(self) -> str:
-        return self._process.log()
-
-    def close(self) -> None:
-        """End it and remove its directory. Idempotent."""
-        atexit.unregister(self.close)
-        self._process.kill()
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _start(self) -> bool:
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]

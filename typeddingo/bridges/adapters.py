@@ -38,6 +38,10 @@ class Adapters:
     store: Store | None = None
     held: list[Adapter] = field(default_factory=list[Adapter])
     """Every attached object, once."""
+    reply_to: str = ""
+    """The address of the store's reports."""
+    beside_frame: bool = False
+    """The producer carries that address beside the frame."""
 
     def need_free(self, roles: Role) -> None:
         """Raises ``ConfigError`` if one of the roles is taken."""
@@ -59,6 +63,7 @@ class Adapters:
         """Give the object its roles, all of them free."""
         if roles & Role.PRODUCER and isinstance(adapter, Producer):
             self.producer = adapter
+            self.beside_frame = adapter.carries_reply_to
         if roles & Role.CONSUMER and isinstance(adapter, Consumer):
             self.consumer = adapter
         if roles & Role.NAMED_CONSUMER and isinstance(adapter, NamedConsumer):
@@ -67,6 +72,7 @@ class Adapters:
             self.reporter = adapter
         if roles & Role.STORE and isinstance(adapter, Store):
             self.store = adapter
+            self.reply_to = adapter.reply_to
         if not any(adapter is other for other in self.held):
             self.held.append(adapter)
 

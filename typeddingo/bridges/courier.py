@@ -121,7 +121,7 @@ class Courier:
         name, default, bind = entry.name, entry.option, entry.contract.bind
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         wire = self._registry.wire_of(entry)
-        runtime, background = self._runtime, self._runtime.handlers.run
+        runtime, adapters, background = self._runtime, self._adapters, self._runtime.handlers.run
 
         def start(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
             if runtime.closing:
@@ -131,8 +131,8 @@ class Courier:
             args, kwargs = bind(args, kwargs)
             outcome = make(name, new_id(name), option)
             outcome._background = background
-            reply_to = store.reply_to if store else ""
-            in_frame = "" if producer.carries_reply_to and not wire.signed else reply_to
+            reply_to = adapters.reply_to if store else ""
+            in_frame = "" if adapters.beside_frame and not wire.signed else reply_to
             frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option, in_frame))
             sent = _Sent(outcome, option, Meta(name, outcome.id, reply_to), wire, store)
             try:

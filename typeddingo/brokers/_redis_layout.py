@@ -1,33 +1,85 @@
-"""What a layout of tasks on Redis must be able to do. Comes from ``RedisBroker``; the layouts implement it."""
+"""How tasks lie on Redis: what both layouts share, and what each must say. Comes from ``RedisBroker``."""
 
 from __future__ import annotations
 
 import abc
+import threading
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
+from typeddingo._io.redis_server import RedisServer
+from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Confirmation, Listener, Parcel
+from typeddingo.brokers._redis_sender import Answer, Sender, Sending
+from typeddingo.brokers._redis_turns import TurnListener
+from typeddingo.errors import ConfigError
 from typeddingo.inspection import DeadTask, QueueState
 
 __all__ = ["Layout"]
 
+CLOSE = 3.0
+"""Seconds that closing may take when the server does not answer."""
 
-class Layout(abc.ABC):
+L = TypeVar("L", bound=TurnListener)
+
+
+class Layout(abc.ABC, Generic[L]):
     """Thread-safe."""
 
     carries_reply_to: bool
     """The address of reports lies beside the frame."""
 
-    @abc.abstractmethod
-    def send(self, parcels: Sequence[Parcel]) -> Confirmation: ...
+    def __init__(self, server: RedisServer, threads: Threads) -> None:
+        self._server = server
+        self._threads = threads
+        self._bound = server.settings.max_length or 0
+        self._sender = Sender(self._write, server.settings.send_timeout, threads)
+        self._lock = threading.Lock()
+        self._listeners: set[L] = set()
+        self._closed = False
+
+    def send(self, parcels: Sequence[Parcel]) -> Confirmation:
+        return self._sender.send(parcels)
+
+    def listen(self, name: str, prefetch: int) -> Listener:
+        """Raises ``ConfigError`` once closed."""
+        with self._lock:
+            if self._closed:
+                raise ConfigError("this RedisBroker is closed: make a new one to receive tasks")
+            listener = self._new_listener(name, prefetch)
+            self._listeners.add(listener)
+        return listener
+
+    def stop_listeners(self) -> None:
+        for listener in self._all():
+            listener.close()
+
+    def close(self) -> None:
+        """Idempotent, from any thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        deadline = Deadline(CLOSE)
+        self._sender.close(CLOSE / 2)
+        for listener in self._all():
+            listener.release()
+        self._stop()
+        self._server.close()
+        self._threads.join(deadline)
+
+    # What each layout says.
 
     @abc.abstractmethod
-    def listen(self, name: str, prefetch: int) -> Listener: ...
+    def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
+        """Store batches, and what came of each. See ``Sender``."""
 
     @abc.abstractmethod
-    def stop_listeners(self) -> None: ...
+    def _new_listener(self, name: str, prefetch: int) -> L:
+        """The caller holds the lock. The listener calls ``_left`` when it is closed and holds nothing any more."""
 
-    @abc.abstractmethod
-    def close(self) -> None: ...
+    def _stop(self) -> None:  # one of them has nothing else
+        """End what runs beside the listeners, which are closed. Does not wait."""
 
     @abc.abstractmethod
     def queue(self, name: str) -> QueueState: ...
@@ -40,3 +92,13 @@ class Layout(abc.ABC):
 
     @abc.abstractmethod
     def purge(self, name: str, keys: Sequence[str] | None) -> int: ...
+
+    # The listeners.
+
+    def _all(self) -> Sequence[L]:
+        with self._lock:
+            return list(self._listeners)
+
+    def _left(self, listener: L) -> None:
+        with self._lock:
+            self._listeners.discard(listener)

@@ -6,27 +6,22 @@ repeated. A Go caller or a Go worker on the other side does not notice.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_keys import DingoKeys
 from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
 from typeddingo._io.redis_server import RedisServer, Unreached
-from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+from typeddingo.broker import Delivery, Parcel, Receipt
 from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_layout import Layout
 from typeddingo.brokers._redis_scripts import FULL
-from typeddingo.brokers._redis_sender import Answer, Sender, Sending
+from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_turns import CLOSE, TurnListener
 from typeddingo.errors import ConfigError, ConnectionLost, SendUnknown
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
 
 __all__ = ["Lists"]
-
-SHUT = 3.0
-"""Seconds that closing may take when the server does not answer."""
 
 PUSH = Script(f"""
 -- KEYS: a list a queue. ARGV: the bound (0: none), then for each queue how many tasks, and the tasks
@@ -45,49 +40,13 @@ return 0
 """)
 
 
-class Lists(Layout):
+class Lists(Layout["ListListener"]):
     """See ``Layout``."""
 
     carries_reply_to = False
 
-    def __init__(self, server: RedisServer, threads: Threads) -> None:
-        self._server = server
-        self._threads = threads
-        self._bound = server.settings.max_length or 0
-        self._sender = Sender(self._write, server.settings.send_timeout, threads)
-        self._lock = threading.Lock()
-        self._listeners: set[ListListener] = set()
-        self._closed = False
-
-    def send(self, parcels: Sequence[Parcel]) -> Sending:
-        return self._sender.send(parcels)
-
-    def listen(self, name: str, prefetch: int) -> Listener:
-        with self._lock:
-            if self._closed:
-                raise ConfigError("this RedisBroker is closed: make a new one to receive tasks")
-            listener = ListListener(self._server, name, prefetch)
-            self._listeners.add(listener)
-        return listener
-
-    def stop_listeners(self) -> None:
-        with self._lock:
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener.close()
-
-    def close(self) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            listeners = list(self._listeners)
-        deadline = Deadline(SHUT)
-        self._sender.close(SHUT / 2)
-        for listener in listeners:
-            listener.release()
-        self._server.close()
-        self._threads.join(deadline)
+    def _new_listener(self, name: str, prefetch: int) -> ListListener:
+        return ListListener(self._server, name, prefetch, self._left)
 
     def queue(self, name: str) -> QueueState:
         reply = self._server.run(lambda link: link.call(("LLEN", DingoKeys.tasks(name))))
@@ -130,8 +89,11 @@ class Lists(Layout):
 class ListListener(TurnListener):
     """Takes tasks off a list. What is given back goes to the end from which tasks are taken."""
 
-    def __init__(self, server: RedisServer, name: str, prefetch: int) -> None:
+    def __init__(
+        self, server: RedisServer, name: str, prefetch: int, on_leave: Callable[[ListListener], object]
+    ) -> None:
         super().__init__(server, prefetch)
+        self._on_leave = on_leave
         self._name = name
         self._key = DingoKeys.tasks(name)
         self._held: set[Delivery] = set()
@@ -142,6 +104,7 @@ class ListListener(TurnListener):
             ends = [(delivery, receipt) for delivery, receipt in receipts if delivery in self._held]
             self._held.difference_update(delivery for delivery, _ in ends)
             self._room.notify_all()
+            left = self._closed and not self._held
         back = [delivery.body for delivery, receipt in ends if receipt is Receipt.GIVE_BACK]
         if back:
             self._give_back(back)
@@ -150,6 +113,14 @@ class ListListener(TurnListener):
                 self._tell(EventCode.DEAD_LETTER, "a task was refused by its worker and is gone")
             elif receipt is Receipt.WORKER_NOT_FOUND:
                 self._tell(EventCode.WORKER_NOT_FOUND, "no worker here runs a task of this name; it is gone")
+        if left:
+            self._on_leave(self)
+
+    def close(self) -> None:
+        """See ``Listener.close``."""
+        super().close()
+        if not self._held:
+            self._on_leave(self)
 
     def release(self) -> None:
         """Close, and give back what was taken and not settled."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Sequence
 
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_server import RedisServer
-from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Listener, Parcel, Receipt
+from typeddingo._io.threads import Threads
+from typeddingo.broker import Receipt
 from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_compose import compose
 from typeddingo.brokers._redis_dead import DeadLetters, dead_id
@@ -24,72 +23,38 @@ from typeddingo.brokers._redis_keeper import Keeper
 from typeddingo.brokers._redis_layout import Layout
 from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_queue import Found, RedisQueue
-from typeddingo.brokers._redis_sender import Answer, Sender, Sending
+from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_suspects import Suspects
-from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
 
 __all__ = ["Streams"]
 
-CLOSE = 3.0
-"""Seconds that closing may take when the server does not answer."""
 
-
-class Streams(Layout):
+class Streams(Layout[RedisListener]):
     """See ``Layout``."""
 
     carries_reply_to = True
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
-        self._server = server
-        self._threads = threads
-        self._bound = server.settings.max_length or 0
+        super().__init__(server, threads)
         self._keys = NativeKeys(server.settings.namespace)
-        self._sender = Sender(self._write, server.settings.send_timeout, threads)
-        self._lock = threading.Lock()
-        self._listeners: set[RedisListener] = set()
         self._gate = Gate()
         self._suspects = Suspects(self._gate, self._make_way)
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
         self._letters = DeadLetters(server, self._keys)
-        self._closed = False
 
-    def send(self, parcels: Sequence[Parcel]) -> Sending:
-        return self._sender.send(parcels)
-
-    def listen(self, name: str, prefetch: int) -> Listener:
-        """Raises ``ConfigError`` once closed."""
+    def _new_listener(self, name: str, prefetch: int) -> RedisListener:
         owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         queue = RedisQueue(self._keys, self._server.settings, name, owner)
-        with self._lock:
-            if self._closed:
-                raise ConfigError("this RedisBroker is closed: make a new one to receive tasks")
-            listener = RedisListener(
-                self._server, queue, self._gate, self._suspects, prefetch, self._dead, self._left, self._given_back
-            )
-            self._listeners.add(listener)
-            self._keeper.start()
-        return listener
+        self._keeper.start()
+        return RedisListener(
+            self._server, queue, self._gate, self._suspects, prefetch, self._dead, self._left, self._given_back
+        )
 
-    def stop_listeners(self) -> None:
-        for listener in self._all():
-            listener.close()
-
-    def close(self) -> None:
-        """Idempotent, from any thread."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        deadline = Deadline(CLOSE)
-        self._sender.close(CLOSE / 2)
-        for listener in self._all():
-            listener.release()
+    def _stop(self) -> None:
         self._keeper.stop()
         self._gate.close()
-        self._server.close()
-        self._threads.join(deadline)
 
     # Looking.
 
@@ -116,14 +81,6 @@ class Streams(Layout):
         return answers(len(batch), members, [error_of(reply, self._bound) for reply in replies])
 
     # What listeners tell.
-
-    def _all(self) -> Sequence[RedisListener]:
-        with self._lock:
-            return list(self._listeners)
-
-    def _left(self, listener: RedisListener) -> None:
-        with self._lock:
-            self._listeners.discard(listener)
 
     def _given_back(self, name: str) -> None:
         for listener in self._all():

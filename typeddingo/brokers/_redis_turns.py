@@ -77,6 +77,10 @@ class TurnListener(Listener):
             with contextlib.suppress(ConnectionLost, ConfigError):
                 self._server.run(lambda link: link.call(("CLIENT", "UNBLOCK", client)), CLOSE)
 
+    @abc.abstractmethod
+    def release(self) -> None:
+        """Close, and give back what was taken and not settled."""
+
     # What a layout adds. All are called by the one thread whose turn it is.
 
     @abc.abstractmethod

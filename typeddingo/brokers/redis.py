@@ -12,7 +12,6 @@ from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
 from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
-from typeddingo.brokers._redis_layout import Layout
 from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
 from typeddingo.config import Config
@@ -37,7 +36,9 @@ class RedisBroker(NamedBroker, Inspector):
         self._events = EventSource()
         self._server = RedisServer(settings, Role.PRODUCER | Role.CONSUMER | Role.NAMED_CONSUMER, self._events)
         threads = Threads("redis-broker")
-        self._layout: Layout = Lists(self._server, threads) if settings.dingo else Streams(self._server, threads)
+        self._layout: Lists | Streams = (
+            Lists(self._server, threads) if settings.dingo else Streams(self._server, threads)
+        )
 
     def __repr__(self) -> str:
         return f"RedisBroker({str(self._server.settings.address)!r})"

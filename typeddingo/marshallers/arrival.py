@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError
 from typeddingo.header import Header
-from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.readable import tidy
 
 __all__ = ["arrived_report", "arrived_task"]
-
-_NO_KEYWORDS: Mapping[str, object] = {}
 
 
 def arrived_task(
@@ -26,7 +24,7 @@ def arrived_task(
 ) -> TaskMessage:
     """A task whose arguments make a complete call. Raises ``DecodeError``."""
     contract.check_loaded(args, kwargs)
-    return TaskMessage(header.name, header.id, args, kwargs or _NO_KEYWORDS, option, reply_to)
+    return TaskMessage(header.name, header.id, args, kwargs or NO_KEYWORDS, option, reply_to)
 
 
 def arrived_success(contract: Contract, header: Header, option: Option, values: tuple[object, ...]) -> Report[object]:

@@ -22,14 +22,13 @@ from typeddingo.marshallers.arrival import arrived_report, arrived_success, arri
 from typeddingo.marshallers.departure import check_names, check_size, need_depth, unreturnable, unsendable
 from typeddingo.marshallers.guard import check_arrival, check_json, need_shallow
 from typeddingo.marshallers.plain import SUCCESS_HEAD, TASK_HEAD, PlainFrames
-from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.message import NO_KEYWORDS, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.row import Row, Unfit
 
 __all__ = ["JSONMarshaller"]
 
 _PLAIN = Option()
-_NO_KEYWORDS: dict[str, object] = {}
 _ENVELOPE = 4  # objects around a named argument: payload, option, X, K
 _TASK_FRONT = re.compile(
     rb'\{"O":(\{"IR":(?:true|false),"MP":(?:true|false))(?:,"X":\{"T":"([ !#-\[\]-~]*+)"\})?\},"A":'
@@ -78,7 +77,7 @@ class JSONMarshaller(DirectInvoker):
         if at and frame.endswith(b"}"):
             args = self._ours(contract, contract.arguments, frame[at:-1])
             if args is not None:
-                return arrived_task(contract, header, args, _NO_KEYWORDS, option, reply_to)
+                return arrived_task(contract, header, args, NO_KEYWORDS, option, reply_to)
         members = self._members(contract, frame[start:])
         option, extra = envelope.read_option(members.get("O"))
         kwargs, reply_to = envelope.read_task_extra(contract, extra)

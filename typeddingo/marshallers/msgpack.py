@@ -21,7 +21,7 @@ from typeddingo.marshallers.departure import check_names, check_size, unreturnab
 from typeddingo.marshallers.envelope import progress_of
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.marshallers.packed import pack, unpack
-from typeddingo.message import Failure, Report, Status, TaskMessage
+from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.row import Unfit
 
@@ -29,7 +29,6 @@ __all__ = ["MsgpackMarshaller"]
 
 _ENVELOPE = 2  # lists around a value: payload, arguments
 _OPTIONS = (Option(), Option(ignore_report=True), Option(monitor_progress=True), Option(True, True))
-_NO_KEYWORDS: dict[str, object] = {}
 _STATUSES = {int(status): status for status in Status}
 _CODES = {int(code): code for code in ErrorCode}
 
@@ -62,7 +61,7 @@ class MsgpackMarshaller(DirectInvoker):
         tree = self._tree(contract, header, frame)
         if len(tree) == 2:
             flags, args = tree
-            kwargs, reply_to = _NO_KEYWORDS, ""
+            kwargs, reply_to = NO_KEYWORDS, ""
         elif len(tree) == 4:
             flags, args, named, address = tree
             kwargs = contract.keywords.load_tree(_map(contract, named))
