@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from tests.amqp.by_hand import KICK_ALL, by_hand, codes, count, die_with, get, heard, send, take
+from tests.inside import inside
 from tests.servers import RabbitServer
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Receipt
@@ -92,7 +92,7 @@ def test_a_suspect_waits_until_nothing_else_is_held(amqp_url: str) -> None:
     taken: list[bytes] = []
     thread = threading.Thread(target=lambda: taken.extend(d.body for d in take(listener)))
     thread.start()
-    time.sleep(0.3)
+    eventually(lambda: inside(thread, "enter_alone"), "it waits for its turn", 20)
     assert taken == []
     running.settle(Receipt.OK)
     thread.join(10)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.inside import inside
 from tests.redis.bench import NAME, STREAM, Bench, heard, parcel, send, take
 from tests.servers import RedisServer
 from typeddingo._io.redis_pace import BURST, SPACING, Pace
@@ -164,8 +165,8 @@ class TestGoneQueues:
         taken: list[Delivery] = []
         threads = Threads("test")
         if blocked:
-            threads.start("taker", lambda: taken.extend(take(listener)))
-            time.sleep(0.2)
+            thread = threads.start("taker", lambda: taken.extend(take(listener)))
+            eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
         bench.ask(*command)
         send(broker, parcel("1"))
         if not blocked:

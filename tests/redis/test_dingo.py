@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.inside import inside
 from tests.redis.bench import NAME, Bench, frame, heard, parcel, send, take
 from tests.servers import Proxy, RedisServer
 from tests.wire.vectors import Record, raw, records
@@ -59,7 +60,7 @@ class TestTasks:
         taken: list[Delivery] = []
         thread = threading.Thread(target=lambda: taken.extend(take(listener)))
         thread.start()
-        time.sleep(0.1)
+        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
         bench.ask("LPUSH", TASKS, frame("1"))
         start = time.monotonic()
         thread.join()

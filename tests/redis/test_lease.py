@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from tests.inside import inside
 from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, send, take, wait_for
 from tests.servers import RedisServer
 from typeddingo._io.redis_keys import NativeKeys
@@ -87,7 +88,8 @@ class TestSuspects:
         assert list(listener.take(1, 0.05)) == []
         send(broker, *[parcel(f"suspect-{number}") for number in range(3)])
         bench.die_with(3)
-        time.sleep(0.6)
+        idle = ("XPENDING", STREAM, "workers", "IDLE", 500, "-", "+", 10)
+        eventually(lambda: len(whole(bench.ask(*idle))) == 3, "their lease is over")
         send(broker, *[parcel(f"good-{number}") for number in range(5)])
         running, seen, alone = 0, 0, True
         lock = threading.Lock()
@@ -213,7 +215,7 @@ class TestGivenBack:
         taken: list[Delivery] = []
         thread = threading.Thread(target=lambda: taken.extend(take(listener)))
         thread.start()
-        time.sleep(0.1)
+        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
         start = time.monotonic()
         delivery.settle(Receipt.GIVE_BACK)
         thread.join()

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.inside import inside
 from tests.servers import RedisServer
 from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.errors import ConfigError, ConnectionLost, QueueFull
+from typeddingo.testing import eventually
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ class TestLosses:
 
         thread = threading.Thread(target=read)
         thread.start()
-        time.sleep(0.1)
+        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
         link.close()
         thread.join(3)
         assert not thread.is_alive()

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from tests.inside import inside
 from tests.redis.bench import NAME, STREAM, Bench, frame, heard, parcel, send, take
 from tests.servers import RedisServer
 from typeddingo._io.redis_link import whole
@@ -126,7 +127,8 @@ class TestWhoWrites:
         for number in range(5):
             broker.send([parcel(str(number))])
         eventually(lambda: length(bench) == 5, "all are stored")
-        time.sleep(1.5)  # until the background sleeps
+        sender = broker._layout._sender  # pyright: ignore[reportPrivateUsage]  # nobody else can tell
+        eventually(lambda: sender._asleep, "the background sleeps")  # pyright: ignore[reportPrivateUsage]  # as above
         broker.send([parcel("late")])
         eventually(lambda: length(bench) == 6, "the late one, too")
 
@@ -218,8 +220,8 @@ class TestNoAnswer:
         send(broker, parcel("0"))
         own_server.freeze()
         threads = Threads("test")
-        threads.start("caller", lambda: send(broker, parcel("1")))
-        time.sleep(0.1)
+        thread = threads.start("caller", lambda: send(broker, parcel("1")))
+        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
         impatient = broker.send([parcel("2")])
         with pytest.raises(SendUnknown):
             impatient.wait(0.1)
