@@ -89,7 +89,8 @@ Command: TypeAlias = "Call | tuple[Argument, ...]"
 class _Connection(Protocol):
     """What is used of redis-py."""
 
-    def connect(self) -> None: ...
+    connect: Callable[[], None]
+
     def disconnect(self) -> None: ...
     def send_packed_command(self, command: Sequence[bytes], /) -> None: ...
     def can_read(self, timeout: float, /) -> bool: ...
@@ -114,6 +115,7 @@ class RedisLink:
             self._connection.connect()
         except (RedisError, OSError) as error:
             raise self._lost(error, "the server cannot be reached") from error
+        self._connection.connect = _only_once
 
     def call(self, command: Command, patience: float | None = None) -> Reply:
         """One command and its answer, within ``patience`` seconds or until the deadline. Raises ``Refused``."""
@@ -185,6 +187,11 @@ class RedisLink:
         elif isinstance(error, redis.BusyLoadingError):
             what = "the server is loading its data"
         return ConnectionLost(f"{self._address}: {what}")
+
+
+def _only_once() -> None:
+    """redis-py connects again by itself where it finds its socket gone: after a ``close()`` from another thread, too."""
+    raise OSError("closed")
 
 
 def _refused(error: ResponseError) -> Refused:
