@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.queues import SimpleQueue
 
 import pytest
 
+from tests.unit.by_hand import SECONDS, until
 from typeddingo import App, ConfigError
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalNamedBroker
@@ -65,3 +67,48 @@ def test_an_app_that_is_closed_stays_closed_in_the_child() -> None:
     task = app.register("add", add)
     app.close()
     assert in_a_child(lambda: task.call(1, 2)).startswith("ConfigError: task 'add' was not sent: its app is closed")
+
+
+def test_an_app_that_is_being_closed_is_closed_in_the_child() -> None:
+    app = App("local")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert go_on.wait(SECONDS)
+
+    task = app.register("work", work)
+    task.call()
+    assert begun.wait(SECONDS)
+    closing = threading.Thread(target=app.close)
+    closing.start()
+    until(lambda: app.closed)
+    try:
+        assert in_a_child(task.call).startswith("ConfigError: task 'work' was not sent: its app is closed")
+    finally:
+        go_on.set()
+        closing.join(SECONDS)
+
+
+def test_a_child_can_register_although_another_thread_of_its_parent_was_registering() -> None:
+    class Name(str):
+        """A thread waits where it is looked up, in the middle of ``register``."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            if threading.current_thread() is registering and app._registry._lock._is_owned():  # type: ignore[attr-defined]  # pyright: ignore  # the only way to be sure
+                inside.set()
+                assert go_on.wait(SECONDS)
+            return super().__hash__()
+
+    inside, go_on = threading.Event(), threading.Event()
+    with App("local") as app:
+        registering = threading.Thread(target=lambda: app.register(Name("other"), add))
+        registering.start()
+        assert inside.wait(SECONDS)
+        try:
+            assert in_a_child(lambda: app.register("add", add).call(1, 2).get(10)) == "3"
+        finally:
+            go_on.set()
+            registering.join(SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from typeddingo.header import Header
 from typeddingo.marshallers.json import JSONMarshaller
 from typeddingo.message import Report, Status, TaskMessage
 from typeddingo.option import Option
+from typeddingo.wire import Wire
 
 
 def task(number: int, text: str, names: list[str]) -> dict[str, int]:
@@ -22,7 +25,12 @@ def count(text: str) -> int:
     return len(text)
 
 
+def shout(text: str, *, loud: bool = False) -> str:
+    return text.upper() if loud else text
+
+
 CONTRACT = Contract.of(task, name="a.task")
+SHOUT = Contract.of(shout, name="shout")
 MARSHALLER = JSONMarshaller()
 PLAIN = MARSHALLER.plain_frames(CONTRACT)
 
@@ -104,3 +112,21 @@ def test_a_task_without_arguments_or_returns_has_no_short_way() -> None:
     assert plain.write_call("1", ()) is None
     assert plain.write_success("1", ()) is None
     assert plain.read_call(MARSHALLER.encode_task(CONTRACT, TaskMessage("a.task", "1", (1, "", [])))) is None
+
+
+USUAL = TaskMessage("shout", "17", ("hey",))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        replace(USUAL, kwargs={"loud": True}),
+        replace(USUAL, reply_to="here"),
+        replace(USUAL, option=Option(monitor_progress=True)),
+    ],
+    ids=["a named argument", "an address", "an option"],
+)
+def test_what_a_short_frame_has_no_place_for_takes_the_long_way(message: TaskMessage) -> None:
+    wire = Wire(SHOUT, MARSHALLER, MARSHALLER)
+    frame = wire.encode_task(message)
+    assert wire.decode_task(Header.from_bytes(frame), frame) == message
