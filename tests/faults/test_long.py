@@ -119,6 +119,7 @@ def test_F37_a_million_tasks_wait_and_are_done(scene: Scene) -> None:
         scene.worker()
     eventually(lambda: scene.state().waiting == 0, "all were taken", timeout=900)
     scene.wait_empty(timeout=120)
+    eventually(lambda: not audit(scene.ledger).lost, "what workers held has ended", timeout=120)
     scene.figures["run a second"] = round(MANY / (time.monotonic() - began))
     account = audit(scene.ledger)
     scene.figures["account"] = str(account)

@@ -94,6 +94,14 @@ class TestLosses:
         assert link.broken
         own_server.thaw()
 
+    def test_the_patience_is_for_each_answer_and_not_for_all_of_them(self, own_server: RedisServer) -> None:
+        link = RedisLink(RedisSettings.parse(own_server.url()), 0.4)
+        link.open()
+        for _ in range(5):
+            assert link.call(("BRPOP", "none", 0.1)) is None
+        assert link.pipeline([("BRPOP", "none", 0.1)] * 5) == [None] * 5
+        link.close()
+
     def test_a_server_that_accepts_and_says_nothing_does_not_hold_us_up(self, own_server: RedisServer) -> None:
         own_server.freeze()
         link = RedisLink(RedisSettings.parse(own_server.url()), 0.3)

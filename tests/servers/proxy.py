@@ -12,6 +12,7 @@ import random
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -52,6 +53,7 @@ class Proxy:
         self._chance = random.Random(seed)
         self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._carriers: set[asyncio.Task[None]] = set()
+        self._transports: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
         self._storm: asyncio.Task[None] | None = None
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
@@ -127,9 +129,13 @@ class Proxy:
             carrier.cancel()
         if others := asyncio.all_tasks() - {asyncio.current_task(), self._storm}:
             await asyncio.wait(others, timeout=5)
+        for transport in list(self._transports):  # a closed one with something left to write stays open for that
+            transport.abort()
+        await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._transports.add(writer.transport)
         if self.weather.refuse:
             _reset(writer)
             return
@@ -138,6 +144,7 @@ class Proxy:
         except OSError:
             _reset(writer)
             return
+        self._transports.add(far_writer.transport)
         link = (writer, far_writer)
         if self._ended.is_set():
             for side in link:

@@ -102,12 +102,14 @@ class RedisLink:
     ``broken`` then, and of no more use."""
 
     def __init__(self, settings: RedisSettings, patience: float) -> None:
-        """``patience``: seconds for each step of the connection and for the rest of a reply that has begun."""
+        """``patience``: seconds for each step of the connection, for each answer where nothing else is said, and for
+        the rest of one that has begun."""
         self._address = settings.address
         self._connection = _connection(settings, patience)
         self.broken = False
-        self.deadline = Deadline(patience)
-        """When whoever uses the link at the moment gives up."""
+        self._patience = patience
+        self.deadline: Deadline | None = None
+        """When whoever uses the link at the moment gives up, whatever it asks for until then."""
 
     def open(self) -> None:
         """Raises ``ConfigError`` when the server does not accept us."""
@@ -118,7 +120,8 @@ class RedisLink:
         self._connection.connect = _only_once
 
     def call(self, command: Command, patience: float | None = None) -> Reply:
-        """One command and its answer, within ``patience`` seconds or until the deadline. Raises ``Refused``."""
+        """One command and its answer, within ``patience`` seconds, else until the deadline, if there is one. Raises
+        ``Refused``."""
         (reply,) = self.pipeline([command], patience)
         if isinstance(reply, Refused):
             raise reply
@@ -154,7 +157,7 @@ class RedisLink:
             connection.send_packed_command([packed(commands)])
             replies: list[Reply] = []
             for _ in commands:
-                left = limit.left
+                left = self._patience if limit is None else limit.left
                 if left is not None and not connection.can_read(max(left, 0.001)):
                     raise TimeoutError("no answer in time")
                 replies.append(self._read())
@@ -190,7 +193,7 @@ class RedisLink:
 
 
 def _only_once() -> None:
-    """redis-py connects again by itself where it finds its socket gone: after a ``close()`` from another thread, too."""
+    """redis-py connects again by itself where it finds its socket gone: also after ``close()`` by another thread."""
     raise OSError("closed")
 
 

@@ -91,7 +91,7 @@ class Popped(Receiver):
         return [*self._delete_done(), ("DEL", self._wake)]
 
     def _connected(self, link: RedisLink) -> None:
-        bell = self._server.connect(Deadline(PATIENCE))
+        bell = self._server.connect(Deadline(self._server.settings.connect_timeout))
         bell.shout(("CLIENT", "REPLY", "OFF"))
         with self._lock:
             self._bell = bell

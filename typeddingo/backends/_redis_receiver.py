@@ -121,7 +121,6 @@ class Receiver(abc.ABC):
     def _serve(self) -> None:
         link = self._link = self._server.connect(Deadline(self._server.settings.connect_timeout))
         try:
-            link.deadline = Deadline(PATIENCE)
             client = link.call(("CLIENT", "ID"))
             self._connected(link)
             self._client = client if isinstance(client, int) else None

@@ -103,7 +103,6 @@ class TurnListener(Listener):
         count = self._await_room(count, deadline)
         if not count or (link := self._connected(deadline)) is None:
             return ()
-        link.deadline = Deadline(BLOCK)
         try:
             try:
                 return self._read(link, count, least(BLOCK, deadline.left))
