@@ -124,8 +124,8 @@ def test_F35_large_values_travel_and_too_large_ones_are_refused_before_they_are_
         assert caller.send("warm", "echo", b"")
         assert caller.results["warm"].get(20) == b""
         began = time.monotonic()
-        assert caller.send("large", "echo", data[: 7 * 1024 * 1024])
-        assert caller.results["large"].get(20) == data[: 7 * 1024 * 1024]
+        assert caller.send("large", "echo", data)
+        assert caller.results["large"].get(20) == data
         scene.figures["there and back"] = f"{time.monotonic() - began:.2f} s"
         for megabytes in (17, pick(20, 140)):
             assert not caller.send(f"too large {megabytes}".replace(" ", "-"), "echo", bytes(megabytes * 1024 * 1024))
