@@ -123,20 +123,24 @@ class Proxy:
         server = await asyncio.start_server(self._accept, sock=self._listening, limit=PIECE)
         self._ready.set()
         await self._ended.wait()
-        server.close()
-        # Not the tasks that accepted the connections: asyncio logs an error for each of those that is cancelled.
-        for carrier in self._carriers:
-            carrier.cancel()
-        if others := asyncio.all_tasks() - {asyncio.current_task(), self._storm}:
-            await asyncio.wait(others, timeout=5)
+        self._loop.remove_reader(self._listening.fileno())  # asyncio leaks what it accepts while a server is closed
+        deadline = self._loop.time() + 5
+        while others := asyncio.all_tasks() - {asyncio.current_task(), self._storm}:
+            # Not the tasks that accept connections: asyncio logs an error for each of those that is cancelled.
+            for carrier in self._carriers:
+                carrier.cancel()
+            if (left := deadline - self._loop.time()) <= 0:
+                break
+            await asyncio.wait(others, timeout=left)  # one that was just accepted starts another
         for transport in list(self._transports):  # a closed one with something left to write stays open for that
             transport.abort()
         await asyncio.sleep(0)
+        server.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._transports.add(writer.transport)
-        if self.weather.refuse:
+        if self.weather.refuse or self._ended.is_set():
             _reset(writer)
             return
         try:
