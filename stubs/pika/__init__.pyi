@@ -14,6 +14,7 @@ class SSLOptions:
 class Parameters: ...
 
 class ConnectionParameters(Parameters):
+    frame_max: int
     def __init__(
         self,
         *,

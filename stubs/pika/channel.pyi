@@ -4,6 +4,7 @@ from pika.frame import Method
 from pika.spec import Basic, BasicProperties, Queue
 
 class Channel:
+    channel_number: int
     def add_callback(
         self, callback: Callable[[Method[object]], object], replies: list[type], one_shot: bool = ...
     ) -> None: ...

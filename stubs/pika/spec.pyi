@@ -17,6 +17,7 @@ class BasicProperties:
         timestamp: int | None = ...,
         type: str | None = ...,
     ) -> None: ...
+    def decode(self, encoded: bytes, offset: int = ...) -> BasicProperties: ...
 
 class Basic:
     class Ack:

@@ -18,7 +18,9 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker, ChannelClosedByCli
 from pika.frame import Method
 from pika.spec import Queue
 
+from typeddingo._io.amqp_frames import Delivered
 from typeddingo._io.amqp_link import Link
+from typeddingo._io.amqp_stream import Stream
 from typeddingo._io.backoff import Backoff
 from typeddingo.errors import ConfigError
 
@@ -100,6 +102,7 @@ class Station(abc.ABC):
         """The channel, once it is set up."""
         self._opening: Channel | None = None
         self._connection: SelectConnection | None = None
+        self._stream: Stream | None = None
         self._backoff = Backoff()
         self._left = False
         self._at_once = False
@@ -119,6 +122,19 @@ class Station(abc.ABC):
     @abc.abstractmethod
     def refused(self, error: ConfigError) -> None:
         """The server refuses what we ask for. Tried again later, in case somebody corrects it."""
+
+    def delivered(self, message: Delivered) -> None:  # noqa: B027  # most consume nothing
+        """A message for one of the channel's consumers."""
+
+    def confirmed(self, tag: int, multiple: bool) -> None:  # noqa: B027  # most publish nothing
+        """What was published on the channel is stored."""
+
+    def take_short_way(self, channel: Channel) -> None:
+        """From now on deliveries and confirmations come to ``delivered`` and ``confirmed``, if pika need not see
+        them."""
+        self._stream = self.link.stream
+        if self._stream is not None:
+            self._stream.join(channel.channel_number, self)
 
     def opened(self, connection: SelectConnection) -> None:
         if self._opening is not None and connection is not self._connection:
@@ -167,6 +183,9 @@ class Station(abc.ABC):
     def _on_channel_close(self, channel: Channel, error: BaseException) -> None:
         if channel is not self._opening:
             return
+        if self._stream is not None:
+            self._stream.part(channel.channel_number, self)
+            self._stream = None
         was_ready = self.channel is not None
         self._opening = self.channel = None
         if not was_ready and isinstance(error, ChannelClosedByBroker) and error.reply_code in _FOR_GOOD:

@@ -17,6 +17,7 @@ from pika.channel import Channel
 from pika.spec import Basic
 
 from typeddingo._io.amqp_channel import Dialogue, Line, Station, count_of
+from typeddingo._io.amqp_frames import Delivered
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_outstanding import Outstanding
 from typeddingo._io.amqp_topology import TaskQueue
@@ -117,6 +118,7 @@ class TaskConsumer(Station):
         queue = self._queue
         self._prefetch = self._wanted
         channel.add_on_cancel_callback(lambda _: self._on_cancel())
+        self.take_short_way(channel)
         for route in dict.fromkeys((queue.bury, queue.suspect, queue.send)):
             if route.declare is not None:
                 yield from route.declare(channel)
@@ -344,24 +346,21 @@ class TaskConsumer(Station):
     def _on_message(
         self, consumer: str, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
-        if channel is not self._opening:
-            return
-        tag = method.delivery_tag
-        headers = properties.headers or {}
+        if channel is self._opening:
+            self.delivered(Delivered.by_pika(consumer, method.delivery_tag, method.redelivered, properties, body))
+
+    def delivered(self, message: Delivered) -> None:
+        consumer, tag, redelivered, id, reply_to, _, headers, body = message
+        attempts = 0
+        if headers is not None:
+            attempts = _count(headers.get(ATTEMPTS))
+        if self._counted:
+            # Of a quorum queue we trust the count: its flag is also set for what was given back in peace.
+            redelivered = headers is not None and _count(headers.get("x-delivery-count")) > 0
         self._outstanding.add(tag, consumer)
         self._last_arrival = time.monotonic()
         self._reader.arrived(
-            Arrived(
-                self.epoch,
-                tag,
-                body,
-                properties.message_id or "",
-                properties.reply_to or "",
-                _count(headers.get(ATTEMPTS)),
-                # Of a quorum queue we trust the count: its flag is also set for what was given back in peace.
-                _count(headers.get("x-delivery-count")) > 0 if self._counted else method.redelivered,
-                suspect=consumer == SUSPECTS,
-            )
+            Arrived(self.epoch, tag, body, id, reply_to, attempts, redelivered, suspect=consumer == SUSPECTS)
         )
         if self._when_quiet is not None and self._is_full:
             self._now_quiet(self._when_quiet)

@@ -26,6 +26,7 @@ from pika.exceptions import (
 )
 
 from typeddingo._io.amqp_settings import AmqpSettings
+from typeddingo._io.amqp_stream import Services, Stream
 from typeddingo._io.backoff import Backoff
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.errors import ConfigError
@@ -74,6 +75,7 @@ class Link:
         self.connection: SelectConnection | None = None
         """The open connection."""
         self._loop: IOLoop | None = None
+        self._services: Services | None = None
         self._side = side
         self._threads = threads
         self._tell = tell
@@ -106,6 +108,7 @@ class Link:
             self._work.append(work)
             if (loop := self._loop) is None:
                 loop = self._loop = IOLoop()
+                self._services = Services(loop)
                 self._thread = self._threads.start(self._side, partial(self._run, loop))
             if self._awake:
                 return True
@@ -117,6 +120,11 @@ class Link:
         """As ``submit``, for the link's own thread: ``work`` runs when what was sent before has been given to the
         system, so that it arrives even if this process ends there and then."""
         return self.submit(work)  # work that is submitted by work waits for the next round, after the sockets
+
+    @property
+    def stream(self) -> Stream | None:
+        """What the newest connection reads and writes."""
+        return self._services.stream if self._services is not None else None
 
     @property
     def alive(self) -> bool:
@@ -186,7 +194,7 @@ class Link:
         self._loop.call_later(seconds, partial(self._guarded, work))
 
     def _run(self, loop: IOLoop) -> None:
-        self._connect(loop)
+        self._connect()
         while not self._ended:
             try:
                 loop.start()
@@ -200,6 +208,8 @@ class Link:
 
     def _do_work(self) -> None:
         self._awake = False
+        if (stream := self.stream) is not None:
+            stream.hold()
         self._in_round = True
         for _ in range(len(self._work)):
             self._guarded(self._work.popleft())
@@ -207,6 +217,8 @@ class Link:
         last, self._last = self._last, []
         for work in last:
             self._guarded(work)
+        if stream is not None:
+            stream.release()
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:
@@ -219,8 +231,9 @@ class Link:
         if attempt is not None and attempt is self._attempt:
             self._on_close(attempt, error)
 
-    def _connect(self, loop: IOLoop) -> None:
-        if self._closing or self._attempt is not None:
+    def _connect(self) -> None:
+        services = self._services
+        if self._closing or self._attempt is not None or services is None:
             return
         try:
             parameters = self.settings.parameters(self._side)
@@ -228,16 +241,12 @@ class Link:
             self._refuse(error)
             return
         try:
-            self._attempt = SelectConnection(parameters, self._on_open, self._on_open_error, self._on_close, loop)
+            self._attempt = SelectConnection(parameters, self._on_open, self._on_open_error, self._on_close, services)
         except Exception as error:  # whatever it was, the next try may work
             self._retry(f"{self.settings.address} cannot be reached ({_reason(error)}); trying again")
             return
         self._attempt.add_on_connection_blocked_callback(lambda _, __: self._set_blocked(True))
         self._attempt.add_on_connection_unblocked_callback(lambda _, __: self._set_blocked(False))
-
-    def _reconnect(self) -> None:
-        assert self._loop is not None
-        self._connect(self._loop)
 
     def _on_open(self, connection: SelectConnection) -> None:
         if connection is not self._attempt:  # given up since
@@ -283,7 +292,7 @@ class Link:
         if not self._is_down:
             self._is_down = True
             self._tell(EventLevel.WARNING, what)
-        self.later(self._backoff.next_pause(), self._reconnect)
+        self.later(self._backoff.next_pause(), self._connect)
 
     def _refusal_in(self, error: BaseException) -> ConfigError | None:
         where = self.settings.address
@@ -304,7 +313,7 @@ class Link:
         self._is_down = True
         for guest in list(self._guests):
             self._guarded(partial(guest.refused, refusal))
-        self.later(REFUSED_PAUSE, self._reconnect)
+        self.later(REFUSED_PAUSE, self._connect)
 
     def _set_blocked(self, blocked: bool) -> None:
         if blocked != self.blocked:
@@ -329,10 +338,9 @@ class Link:
 
     def cut(self) -> None:
         """End the connection without asking the server."""
-        # pika has no public way to do so, and a server that has blocked us does not read our good-bye.
-        transport = getattr(self._attempt, "_transport", None)
-        if transport is not None:
-            transport.abort()
+        # A server that has blocked us does not read our good-bye.
+        if self._attempt is not None and self.stream is not None:
+            self.stream.abort()
 
     def _end(self) -> None:
         with self._lock:

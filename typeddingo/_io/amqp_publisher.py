@@ -20,6 +20,7 @@ from pika.spec import Basic
 
 from typeddingo._io.amqp_channel import Dialogue, Station
 from typeddingo._io.amqp_declarer import Declare, Declarer
+from typeddingo._io.amqp_frames import publish_method, publish_rest
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo.errors import (
@@ -38,6 +39,8 @@ __all__ = ["Publisher"]
 MAX_FLYING = 1000
 """Messages that may wait for their confirmation; more would only fill buffers."""
 MAX_FLYING_BYTES = 64 * 1024 * 1024
+FRAME_EXTRA = 8
+"""Bytes of a frame that are not its payload."""
 CONNECT_SECONDS = 1.0
 """For a connection that does not exist yet when everything ends."""
 DELETED_SECONDS = 0.1
@@ -58,11 +61,14 @@ class Publisher(Station):
         self._flying: dict[int, Message] = {}
         self._flying_bytes = 0
         self._tag = 0
+        self._methods: dict[tuple[int, str, str], bytes] = {}
+        self._one_frame = 0
         self._declarer = Declarer(link)
         self._ready: dict[tuple[str, str], None] = {}
         self._announced: dict[tuple[str, str], Route] = {}
         self._declaring = False
         self._ticking = False
+        self._ticked_tag = 0
         self._joined = False
         self._pumping = False
         self._closed = False
@@ -78,11 +84,41 @@ class Publisher(Station):
         with self._lock:
             if self._closed:
                 raise SendError("closed: nothing was sent; send before close()")
+            if self._sent_at_once(messages):
+                return
             self._waiting.extend(messages)
             if self._pumping:
                 return
             self._pumping = True
         self.link.submit(self._pump_now)
+
+    def _sent_at_once(self, messages: Sequence[Message]) -> bool:
+        """With the lock held: send from here, if nothing is under way that it could travel with. The link's thread need
+        not wake for it, which is half of the time from here to the server."""
+        channel, stream = self.channel, self._stream
+        if self._flying or self._waiting or self._pumping or not self._ticking or self.link.blocked:
+            return False
+        if channel is None or stream is None or not channel.is_open or not self.link.alive:
+            return False
+        frames: list[bytes] = []
+        for message in messages:
+            route = message.route
+            if (route.declare is not None and route[:2] not in self._ready) or not self._is_plain(message):
+                return False
+            try:
+                frames.append(self._encoded(channel.channel_number, message))
+            except ValueError:
+                return False
+        for message in messages:
+            self._take_off(message)
+        stream.write(b"".join(frames))
+        return True
+
+    def _take_off(self, message: Message) -> None:
+        """With the lock held, together with what writes it: tags count what is written."""
+        self._tag += 1
+        self._flying[self._tag] = message
+        self._flying_bytes += len(message.body)
 
     def announce(self, route: Route) -> None:
         """Messages will go there: its queue is declared as soon as there is a connection. Opens none."""
@@ -112,17 +148,19 @@ class Publisher(Station):
 
     def set_up(self, channel: Channel) -> Dialogue[None]:
         channel.add_on_return_callback(self._on_return)
+        self.take_short_way(channel)
+        self._one_frame = 0 if self._connection is None else self._connection.params.frame_max - FRAME_EXTRA
         yield lambda then: channel.confirm_delivery(self._on_confirm, then)
 
     def ready(self, channel: Channel) -> None:
-        self._tag = 0
         self._pump()
         for route in list(self._announced.values()):
             self._declare_ahead(route)
 
     def lost(self, error: BaseException) -> None:
-        flying, self._flying = list(self._flying.values()), {}
-        self._flying_bytes = 0
+        with self._lock:
+            flying, self._flying = list(self._flying.values()), {}
+            self._flying_bytes = self._tag = 0
         self._ready.clear()
         for message in flying:
             self._settle(
@@ -164,14 +202,31 @@ class Publisher(Station):
     def _send(self, channel: Channel, message: Message) -> None:
         route = message.route
         try:
-            channel.basic_publish(route.exchange, route.key, message.body, message.properties(), True)
+            frames = self._encoded(channel.channel_number, message) if self._is_plain(message) else b""
+            with self._lock:
+                if frames and self._stream is not None:
+                    self._stream.write(frames)
+                else:
+                    channel.basic_publish(route.exchange, route.key, message.body, message.properties(), True)
+                self._take_off(message)
         except (AMQPError, ValueError, TypeError) as error:  # what AMQP cannot carry: pika has sent nothing of it
             what = f"cannot be sent over AMQP: {type(error).__name__}"
             self._settle(message, lambda: SendError(what), error)
-            return
-        self._tag += 1
-        self._flying[self._tag] = message
-        self._flying_bytes += len(message.body)
+
+    def _is_plain(self, message: Message) -> bool:
+        return not message.headers and len(message.body) <= self._one_frame
+
+    def _encoded(self, number: int, message: Message) -> bytes:
+        """What pika would write, at a tenth of the cost. Raises ``ValueError`` for what AMQP cannot carry."""
+        route = message.route
+        where = (number, route.exchange, route.key)
+        if (method := self._methods.get(where)) is None:
+            if len(self._methods) >= MAX_READY:
+                self._methods.clear()
+            method = self._methods[where] = publish_method(number, route.exchange, route.key)
+        return method + publish_rest(
+            number, route.content_type or "", message.reply_to, message.id, message.kind or "", message.body
+        )
 
     def _declare(self, route: Route, declare: Declare) -> None:
         """The first message that waits needs its queue: all others wait behind it, to keep the order."""
@@ -208,24 +263,25 @@ class Publisher(Station):
 
     def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         method = frame.method
-        stored = isinstance(method, Basic.Ack)
-        flying = self._flying
-        if method.multiple:
-            tags: list[int] = []
-            for tag in flying:
-                if tag > method.delivery_tag:
-                    break
-                tags.append(tag)
-        else:
-            tags = [method.delivery_tag]
-        for tag in tags:
-            if (message := flying.pop(tag, None)) is not None:
-                self._flying_bytes -= len(message.body)
-                self._confirmed(message, stored)
+        self._answered(method.delivery_tag, method.multiple, isinstance(method, Basic.Ack))
+
+    def confirmed(self, tag: int, multiple: bool) -> None:
+        self._answered(tag, multiple, True)
+
+    def _answered(self, tag: int, multiple: bool, stored: bool) -> None:
+        landed: list[Message] = []
+        with self._lock:
+            flying = self._flying
+            for each in [flew for flew in flying if flew <= tag] if multiple else (tag,):
+                if (message := flying.pop(each, None)) is not None:
+                    self._flying_bytes -= len(message.body)
+                    landed.append(message)
+        for message in landed:
+            self._settle_answered(message, stored)
         if self._waiting:
             self._pump()
 
-    def _confirmed(self, message: Message, stored: bool) -> None:
+    def _settle_answered(self, message: Message, stored: bool) -> None:
         if not stored:
             self._settle(message, self._refusal)
         elif not message.returned:
@@ -245,7 +301,7 @@ class Publisher(Station):
     def _on_return(self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         """It comes before the confirmation of the same message, in the order in which they were published."""
         id = properties.message_id or ""
-        for message in self._flying.values():
+        for message in list(self._flying.values()):
             if message.id == id and message.route.key == method.routing_key and not message.returned:
                 message.returned = True
                 return
@@ -257,7 +313,7 @@ class Publisher(Station):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for message in self._flying.values():
+        for message in list(self._flying.values()):
             if message.deadline > now:
                 break
             self._settle(
@@ -265,7 +321,11 @@ class Publisher(Station):
             )
         while self._waiting and self._waiting[0].deadline <= now:
             self._settle(self._waiting.popleft(), self._why_waiting)
-        self._ticking = False
+        with self._lock:  # who sends at once relies on it
+            self._ticking = bool(self._flying or self._waiting) or self._tag != self._ticked_tag
+            self._ticked_tag = self._tag
+        if self._ticking:
+            self.link.later(self._tick_seconds, self._tick)
         self._pump()
 
     def _why_waiting(self) -> SendError:
@@ -288,7 +348,8 @@ class Publisher(Station):
         message.answer.settle(error)
 
     def _give_up(self) -> None:
-        flying, self._flying = list(self._flying.values()), {}
+        with self._lock:
+            flying, self._flying = list(self._flying.values()), {}
         for message in flying:
             self._settle(message, lambda: SendUnknown("closed before the confirmation came: it may be stored"))
         while self._waiting:

@@ -14,6 +14,7 @@ from pika.channel import Channel
 from pika.spec import Basic
 
 from typeddingo._io.amqp_channel import Dialogue, Line, Station
+from typeddingo._io.amqp_frames import Delivered
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Route
 from typeddingo.errors import ConfigError
@@ -65,6 +66,7 @@ class ReplyConsumer(Station):
         self._line.clear()
         self._consuming.clear()
         channel.add_on_cancel_callback(lambda _: self._on_cancel())
+        self.take_short_way(channel)
         yield lambda then: channel.basic_qos(prefetch_count=PREFETCH, callback=then)
         if self._declare is not None:
             yield from self._declare(channel)
@@ -145,3 +147,6 @@ class ReplyConsumer(Station):
         self, epoch: int, queue: str, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         self._reader.arrived(Reply(epoch, method.delivery_tag, queue, properties.type or "", body))
+
+    def delivered(self, message: Delivered) -> None:
+        self._reader.arrived(Reply(self.epoch, message.tag, message.consumer, message.kind, message.body))

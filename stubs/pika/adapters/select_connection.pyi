@@ -1,27 +1,35 @@
 from collections.abc import Callable
 
-from pika import Parameters
+from pika import ConnectionParameters, Parameters
+from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 from pika.channel import Channel
 from pika.frame import Method
 
 class IOLoop:
+    READ: int
+    WRITE: int
+    ERROR: int
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def close(self) -> None: ...
     def call_later(self, delay: float, callback: Callable[[], object]) -> object: ...
     def remove_timeout(self, timeout_handle: object) -> None: ...
     def add_callback_threadsafe(self, callback: Callable[[], object]) -> None: ...
+    def add_handler(self, fd: int, handler: Callable[[int, int], object], events: int) -> None: ...
+    def update_handler(self, fd: int, events: int) -> None: ...
+    def remove_handler(self, fd: int) -> None: ...
 
 class SelectConnection:
     server_properties: dict[str, object] | None
     ioloop: IOLoop
+    params: ConnectionParameters
     def __init__(
         self,
         parameters: Parameters,
         on_open_callback: Callable[[SelectConnection], object],
         on_open_error_callback: Callable[[SelectConnection, BaseException], object],
         on_close_callback: Callable[[SelectConnection, BaseException], object],
-        custom_ioloop: IOLoop,
+        custom_ioloop: IOLoop | SelectorIOServicesAdapter,
     ) -> None: ...
     def add_on_connection_blocked_callback(
         self, callback: Callable[[SelectConnection, Method[object]], object]

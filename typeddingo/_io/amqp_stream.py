@@ -1,0 +1,204 @@
+"""What stands between pika and the network: sends what is written together, and has a short way for common frames.
+
+A delivery and a confirmation go straight to whoever waits for them; pika makes some ten objects of each, and that was
+a quarter of a worker's time. Everything else goes to pika, in order.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from pika.adapters.select_connection import IOLoop
+from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamProtocol, AbstractStreamTransport
+from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
+
+from typeddingo._io.amqp_frames import ACK, DELIVER, FRAME, HEARTBEAT, METHOD, Delivered, confirmed_in, content_at
+from typeddingo._io.amqp_socket import Linking, PlainSocket
+
+__all__ = ["Lane", "Services", "Stream"]
+
+Linked: TypeAlias = "BaseException | tuple[AbstractStreamTransport, AbstractStreamProtocol]"
+
+ALIVE_SECONDS = 1.0
+"""So often pika hears that the server lives, when all that comes takes the short way."""
+_KINDS = frozenset((1, 2, 3, 8))
+
+
+class Lane(Protocol):
+    """Whom the common frames of one channel go to. Both methods run on the link's thread."""
+
+    def delivered(self, message: Delivered) -> None:
+        """A message for one of its consumers."""
+
+    def confirmed(self, tag: int, multiple: bool) -> None:
+        """What it has published is stored."""
+
+
+class Stream(AbstractStreamTransport, AbstractStreamProtocol):
+    """One connection: to pika it is the transport, to the transport below it is pika. ``write`` from any thread."""
+
+    def __init__(self, upper: AbstractStreamProtocol) -> None:
+        self._upper = upper
+        self._lower: AbstractStreamTransport | None = None
+        self._lanes: dict[int, Lane] = {}
+        self._lock = threading.Lock()
+        self._out: list[bytes] = []
+        self._holders = 0
+        self._rest = b""
+        self._fed_at = 0.0
+
+    def join(self, channel: int, lane: Lane) -> None:
+        """From now on its common frames go there."""
+        self._lanes[channel] = lane
+
+    def part(self, channel: int, lane: Lane) -> None:
+        if self._lanes.get(channel) is lane:
+            del self._lanes[channel]
+
+    # For pika, and for whoever writes frames of its own.
+
+    def write(self, data: bytes) -> None:
+        with self._lock:
+            if self._holders:
+                self._out.append(data)
+            elif self._lower is not None:
+                self._lower.write(data)
+
+    def hold(self) -> None:
+        """What is written from now on leaves together, with ``release``: each send costs a system call, and wakes the
+        server. On the link's thread."""
+        self._holders += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._out and not self._holders:
+                data = b"".join(self._out)
+                self._out.clear()
+                if self._lower is not None:
+                    self._lower.write(data)
+
+    def abort(self) -> None:
+        if self._lower is not None:
+            self._lower.abort()
+
+    def get_protocol(self) -> AbstractStreamProtocol:
+        return self._upper
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self._out)) + (self._lower.get_write_buffer_size() if self._lower is not None else 0)
+
+    # For the transport below.
+
+    def connection_made(self, transport: AbstractStreamTransport) -> None:
+        self._lower = transport
+        self._upper.connection_made(self)
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._lower = None
+        self._lanes.clear()
+        self._upper.connection_lost(error)
+
+    def eof_received(self) -> bool | None:
+        return self._upper.eof_received()
+
+    def data_received(self, data: bytes) -> None:
+        """Everything that is complete is handed on, in order."""
+        self.hold()
+        try:
+            if self._rest:
+                data = self._rest + data
+            self._rest = b""
+            self._rest = self._hand_on(data)
+        finally:
+            self.release()
+
+    def _hand_on(self, data: bytes) -> bytes:
+        """Returns what is not complete."""
+        start = at = 0  # everything before start is handed on, everything before at is known to be pika's
+        lanes, end = self._lanes, len(data)
+        while end - at >= 8:
+            kind, channel, size = FRAME.unpack_from(data, at)
+            if kind not in _KINDS:  # no frame: pika knows what to say to that
+                at = end
+                break
+            after = at + size + 8
+            if after > end:
+                break
+            if kind == METHOD and (lane := lanes.get(channel)) is not None:
+                method = data[at + 7 : at + 11]
+                if method == DELIVER:
+                    content = content_at(data, at, after, channel)
+                    if content is None:  # not all of it is here
+                        break
+                    message, after_message = content
+                    if message is not None:
+                        self._feed(data, start, at)
+                        lane.delivered(message)
+                        start = at = after_message
+                        continue
+                elif method == ACK:
+                    self._feed(data, start, at)
+                    lane.confirmed(*confirmed_in(data, at))
+                    start = at = after
+                    continue
+            at = after
+        self._feed(data, start, at)
+        if at and time.monotonic() - self._fed_at > ALIVE_SECONDS and lanes:
+            self._feed(HEARTBEAT, 0, len(HEARTBEAT))
+        return data[at:]
+
+    def _feed(self, data: bytes, start: int, end: int) -> None:
+        if start < end:
+            self._fed_at = time.monotonic()
+            self._upper.data_received(data[start:end])
+
+
+class Services(SelectorIOServicesAdapter):
+    """What pika's connections need of a loop, and in each of them a ``Stream``."""
+
+    def __init__(self, loop: IOLoop) -> None:
+        super().__init__(loop)
+        self.stream: Stream | None = None
+        """Of the newest connection."""
+        self._native = loop
+
+    def create_streaming_connection(
+        self,
+        protocol_factory: Callable[[], AbstractStreamProtocol],
+        sock: socket.socket,
+        on_done: Callable[[Linked], None],
+        ssl_context: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> AbstractIOReference:
+        """See pika's ``AbstractIOServices``."""
+
+        def new_stream() -> Stream:
+            self.stream = Stream(protocol_factory())
+            return self.stream
+
+        def done(linked: Linked) -> None:
+            stream = self.stream
+            assert stream is not None or isinstance(linked, BaseException)
+            on_done(linked if isinstance(linked, BaseException) or stream is None else (stream, stream.get_protocol()))
+
+        if ssl_context is not None:
+            return super().create_streaming_connection(new_stream, sock, done, ssl_context, server_hostname)
+        return Linking(self._native, sock, partial(self._link_up, new_stream, sock, done))
+
+    def _link_up(self, new_stream: Callable[[], Stream], sock: socket.socket, done: Callable[[Linked], None]) -> None:
+        try:
+            stream = new_stream()
+            lower = PlainSocket(self._native, sock, stream)
+            stream.connection_made(lower)
+        except Exception as error:
+            sock.close()
+            done(error)
+        else:
+            done((lower, stream))
