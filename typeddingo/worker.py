@@ -66,12 +66,13 @@ class Worker:
                 if self._source.closed:
                     return
                 continue
-            size = self._run_batch(batch)
+            size = self._run_batch(batch, size)
             if not self._desk.flush():
                 self._runtime.stop.wait(RETRY_SECONDS)
 
-    def _run_batch(self, batch: Sequence[Delivery]) -> int:
-        """Run what is not given back meanwhile; returns the size of the next batch."""
+    def _run_batch(self, batch: Sequence[Delivery], asked: int) -> int:
+        """Run what is not given back meanwhile; returns the size of the next batch. A small batch is no reason to ask for
+        less: tasks come one by one at the start of a burst."""
         started = self._busy_since = perf_counter()
         todo = self._todo
         todo.extend(batch)
@@ -87,7 +88,7 @@ class Worker:
                     self._run(delivery)
         except IndexError:
             mean = (perf_counter() - started) / len(batch)
-            return max(1, min(MAX_BATCH, len(batch) * 2, int(BATCH_SECONDS / mean)))
+            return max(1, min(MAX_BATCH, max(asked, len(batch) * 2), int(BATCH_SECONDS / mean)))
 
     def _run(self, delivery: Delivery) -> None:
         self._busy_since = perf_counter()
