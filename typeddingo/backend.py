@@ -26,10 +26,12 @@ class ReportStream:
     Frames pushed before a sink is attached are kept and handed to it first, in order.
     """
 
-    __slots__ = ("_ended", "_frames", "_lock", "_ready", "_sink", "meta")
+    __slots__ = ("_ended", "_frames", "_lock", "_ready", "_sink", "meta", "prompt")
 
     def __init__(self, meta: Meta) -> None:
         self.meta: Meta = meta
+        self.prompt: bool = False
+        """What is pushed is dealt with at once and runs no code of the user's: any thread may do it."""
         self._lock = threading.RLock()
         self._frames: Sequence[bytes] = ()
         self._sink: Sink | None = None
@@ -58,9 +60,10 @@ class ReportStream:
                 return
             sink((), error)
 
-    def attach(self, sink: Sink) -> None:
+    def attach(self, sink: Sink, *, prompt: bool = False) -> None:
         """Caller side: everything goes to ``sink`` from now on, what waits here first."""
         with self._lock:
+            self.prompt = prompt
             self._sink = sink
             frames, self._frames = self._frames, ()
             if frames or self._ended is not None:

@@ -63,6 +63,9 @@ class Confirmation(abc.ABC):
     def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
         """Call ``callback`` once with None or the error, now if the answer is known; must not block."""
 
+    def prove(self) -> None:  # noqa: B027  # most answers are there long before
+        """Hook: a report of the task has come, so it was stored. Who waits need not wait for the answer."""
+
 
 class Adapter(abc.ABC):
     """What brokers and backends share (Go: ``Object``)."""

@@ -25,7 +25,7 @@ Correct: TypeAlias = Callable[[Callable[..., object], tuple[object, ...]], tuple
 class Wire:
     """Immutable; made anew when a marshaller of the task is set."""
 
-    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "plain", "signed")
+    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "plain", "prompt", "signed")
 
     def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
         self._contract = contract
@@ -42,6 +42,9 @@ class Wire:
 
         self.plain: UsualFrames = _plain_frames(contract, tasks, reports)
         """The short way for usual calls; it answers None to everything where the marshallers have none."""
+        returns = contract.returns
+        self.prompt: bool = self.plain is not NO_PLAIN_FRAMES and (not returns.count or returns.gate is not None)
+        """To decode a report runs no code of the user's: our own marshaller, and scalars alone."""
 
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""

@@ -71,8 +71,8 @@ class Worker:
                 self._runtime.stop.wait(RETRY_SECONDS)
 
     def _run_batch(self, batch: Sequence[Delivery], asked: int) -> int:
-        """Run what is not given back meanwhile; returns the size of the next batch. A small batch is no reason to ask for
-        less: tasks come one by one at the start of a burst."""
+        """Run what is not given back meanwhile; returns the size of the next batch. A small one is no reason to ask for
+        less: at the start of a burst tasks come one by one."""
         started = self._busy_since = perf_counter()
         todo = self._todo
         todo.extend(batch)

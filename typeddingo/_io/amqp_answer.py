@@ -15,13 +15,13 @@ SLACK = 5.0
 
 
 class Answer:
-    """One a batch. ``settle`` is called by one thread at a time, everything else from any thread."""
+    """One a batch; thread-safe. ``settle`` is called once for each message."""
 
-    __slots__ = ("_callbacks", "_error", "_guard", "_known", "_left", "_patience", "_stored", "_unknown")
+    __slots__ = ("_callbacks", "_count", "_error", "_guard", "_known", "_left", "_patience", "_stored", "_unknown")
 
     def __init__(self, count: int, patience: float) -> None:
         """``count`` messages; the publisher answers for each within ``patience`` seconds."""
-        self._left = count
+        self._count = self._left = count
         self._patience = patience + SLACK
         self._stored = 0
         self._unknown = False
@@ -36,25 +36,32 @@ class Answer:
 
     def settle(self, error: TypedDingoError | None) -> None:
         """One more message is stored (None) or not. An error that leaves it open wins over one that does not."""
-        if error is None:
-            self._stored += 1
-        elif self._error is None or (isinstance(error, SendUnknown) and not self._unknown):
-            self._unknown = isinstance(error, SendUnknown)
-            self._error = error
-        self._left -= 1
-        if self._left:
-            return
-        if self._error is not None and self._stored and not self._unknown:
-            # Sending the batch again would not be safe, so this must not be a SendError.
-            cause, count = self._error, self._stored
-            self._error = SendUnknown(f"{count} of the batch are stored, the others are not: {cause}")
-            self._error.__cause__ = cause
         with self._guard:
-            callbacks, self._callbacks = self._callbacks or [], None
+            if self._callbacks is None:  # proved already
+                return
+            if error is None:
+                self._stored += 1
+            elif self._error is None or (isinstance(error, SendUnknown) and not self._unknown):
+                self._unknown = isinstance(error, SendUnknown)
+                self._error = error
+            self._left -= 1
+            if self._left:
+                return
+            if self._error is not None and self._stored and not self._unknown:
+                # Sending the batch again would not be safe, so this must not be a SendError.
+                cause, count = self._error, self._stored
+                self._error = SendUnknown(f"{count} of the batch are stored, the others are not: {cause}")
+                self._error.__cause__ = cause
+            callbacks, self._callbacks = self._callbacks, None
         self._known.release()
         for callback in callbacks:
             with contextlib.suppress(Exception):  # its bug must not end the connection of everybody
                 callback(self._error)
+
+    def prove(self) -> None:
+        """See ``Confirmation.prove``: of a batch, one report proves nothing about the others."""
+        if self._left == self._count == 1:
+            self.settle(None)
 
     def wait(self, timeout: float | None = None) -> None:
         """See ``Confirmation.wait``; without a timeout it ends when the publisher's patience does."""

@@ -18,7 +18,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker, ChannelClosedByCli
 from pika.frame import Method
 from pika.spec import Queue
 
-from typeddingo._io.amqp_frames import Delivered
+from typeddingo._io.amqp_frames import Delivered, acknowledge
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_stream import Stream
 from typeddingo._io.backoff import Backoff
@@ -135,6 +135,13 @@ class Station(abc.ABC):
         self._stream = self.link.stream
         if self._stream is not None:
             self._stream.join(channel.channel_number, self)
+
+    def send_ack(self, channel: Channel, tag: int, multiple: bool) -> None:
+        """Of a message, or of all up to it."""
+        if self._stream is not None:
+            self._stream.write(acknowledge(channel.channel_number, tag, multiple))
+        else:
+            channel.basic_ack(tag, multiple)
 
     def opened(self, connection: SelectConnection) -> None:
         if self._opening is not None and connection is not self._connection:

@@ -205,7 +205,7 @@ class TaskConsumer(Station):
         done, self._done = self._done, []
         if done and (channel := self.current) is not None:
             for tag, multiple in self._outstanding.acknowledge(done):
-                channel.basic_ack(tag, multiple)
+                self.send_ack(channel, tag, multiple)
         sent, self._when_flushed = self._when_flushed, []
         for then in sent:
             if not self.link.submit_written(then):

@@ -20,6 +20,7 @@ __all__ = [
     "HEARTBEAT",
     "METHOD",
     "Delivered",
+    "acknowledge",
     "confirmed_in",
     "content_at",
     "publish_method",
@@ -122,6 +123,11 @@ def confirmed_in(data: bytes, at: int) -> tuple[int, bool]:
     """The tag in the ``Ack`` that begins there, and whether it stands for all before it."""
     tag, multiple = _TAG.unpack_from(data, at + 11)
     return tag, multiple & 1 == 1
+
+
+def acknowledge(channel: int, tag: int, multiple: bool) -> bytes:
+    """The frame that says that a message is done with, and all before it if ``multiple``."""
+    return b"".join((FRAME.pack(METHOD, channel, 13), ACK, _TAG.pack(tag, multiple), END))
 
 
 def publish_method(channel: int, exchange: str, key: str) -> bytes:

@@ -1,7 +1,7 @@
 """The caller's side of reports over RabbitMQ. Comes from the reply queue, goes to the ``ReportStream`` of each task.
 
-The link's thread only puts messages here; another one hands them over, because that decodes them and may run the user's
-code. They are acknowledged when they are with their results.
+The link's thread hands over what is decoded in microseconds; what may run the user's code goes through another one.
+Reports are acknowledged when they are with their results.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_replies import Reply, ReplyConsumer
@@ -33,6 +34,21 @@ Key = tuple[str, str]
 """Name and id, never joined: a separator would let two tasks share a key."""
 
 
+class _Push(NamedTuple):
+    """A report, and who waits for it."""
+
+    stream: ReportStream
+    frame: bytes
+
+
+class _Arrival(NamedTuple):
+    """A reply, unacknowledged: what it holds for whom."""
+
+    epoch: int
+    tag: int
+    pushes: Sequence[_Push]
+
+
 class AmqpStore:
     """Thread-safe."""
 
@@ -53,7 +69,8 @@ class AmqpStore:
         self._listening = False
         self._ready = threading.Event()
         self._refusal: ConfigError | None = None
-        self._arrivals: deque[Reply] = deque()
+        self._arrivals: deque[_Arrival] = deque()
+        self._handing = False
         self._arrived = threading.Condition(threading.Lock())
         self._closed = False
 
@@ -131,9 +148,16 @@ class AmqpStore:
     # For the reply consumer, on the link's thread.
 
     def arrived(self, reply: Reply) -> None:
+        """Hand it over from here if that is a matter of microseconds, and nothing before it waits: one hop less between
+        threads. Else the other thread does, so that heartbeats go on whatever the user's code does."""
+        arrival = _Arrival(reply.epoch, reply.tag, self._pushes(reply))
         with self._arrived:
-            self._arrivals.append(reply)
-            self._arrived.notify()
+            if self._arrivals or self._handing or not all(push.stream.prompt for push in arrival.pushes):
+                self._arrivals.append(arrival)
+                self._arrived.notify()
+                return
+        self._hand_over([arrival])
+        self._consumer.ack_soon(arrival.epoch, arrival.tag)
 
     def ready(self, error: ConfigError | None) -> None:
         self._refusal = error
@@ -167,33 +191,42 @@ class AmqpStore:
                     self._arrived.wait()
                 if not self._arrivals:
                     return
-                replies = list(self._arrivals)
+                arrivals = list(self._arrivals)
                 self._arrivals.clear()
-            self._hand_over(replies)
-            last = replies[-1]
+                self._handing = True
+            self._hand_over(arrivals)
+            last = arrivals[-1]
             self._link.submit(partial(self._consumer.ack, last.epoch, last.tag))
+            self._handing = False
 
-    def _hand_over(self, replies: Sequence[Reply]) -> None:
+    def _hand_over(self, arrivals: Sequence[_Arrival]) -> None:
         batches: dict[ReportStream, list[bytes]] = {}
-        for reply in replies:
-            try:
-                reports = self._reports(reply)
-            except WireError as error:
-                what = f"a message in the reply queue was refused: {error}"
-                self._tell(EventLevel.ERROR, EventCode.UNDECODABLE, what, None)
-                continue
-            for name, id, frame in reports:
-                if (stream := self._streams.get((name, id))) is not None:
-                    batches.setdefault(stream, []).append(frame)
-                else:
-                    what = "a report was dropped: nobody waits for it any more"
-                    self._tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, Meta(name, id))
+        for arrival in arrivals:
+            for stream, frame in arrival.pushes:
+                batches.setdefault(stream, []).append(frame)
         for stream, frames in batches.items():
             try:
                 stream.push(frames)
             except Exception as error:  # a sink's bug ends its own result, not everybody's
                 what = f"a report could not be handed over: {type(error).__name__}"
                 self._tell(EventLevel.ERROR, EventCode.REPORT_DROPPED, what, stream.meta)
+
+    def _pushes(self, reply: Reply) -> list[_Push]:
+        """The reports in a reply, each with the stream of who waits for it."""
+        pushes: list[_Push] = []
+        try:
+            reports = self._reports(reply)
+        except WireError as error:
+            what = f"a message in the reply queue was refused: {error}"
+            self._tell(EventLevel.ERROR, EventCode.UNDECODABLE, what, None)
+            return pushes
+        for name, id, frame in reports:
+            if (stream := self._streams.get((name, id))) is not None:
+                pushes.append(_Push(stream, frame))
+            else:
+                what = "a report was dropped: nobody waits for it any more"
+                self._tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, Meta(name, id))
+        return pushes
 
     def _reports(self, reply: Reply) -> Sequence[Arrival]:
         """Raises ``WireError``."""

@@ -168,7 +168,7 @@ class Courier:
 
     def _follow(self, sent: _Sent, stream: ReportStream) -> None:
         self._pending.add(sent)
-        stream.attach(partial(self._receive, sent))
+        stream.attach(partial(self._receive, sent), prompt=sent.wire.prompt)
 
     def _receive(self, sent: _Sent, frames: Sequence[bytes], error: ResultError | None) -> None:
         """Reports of one call, in the store's thread."""
@@ -176,6 +176,8 @@ class Courier:
             if (values := sent.wire.plain.read_success(frame, sent.meta.id)) is not None:
                 sent.outcome._succeed(sent.wire.join_returns(values))
                 self._forget(sent)
+                if sent.confirmation is not None:
+                    sent.confirmation.prove()
                 continue
             try:
                 header = Header.from_bytes(frame)
