@@ -136,6 +136,13 @@ class Station(abc.ABC):
         if self._stream is not None:
             self._stream.join(channel.channel_number, self)
 
+    def when_read(self, work: Callable[[], object]) -> None:
+        """Run ``work`` once when all that arrives together with what arrives now has been dealt with."""
+        if self._stream is not None:
+            self._stream.when_read(work)
+        else:
+            work()
+
     def send_ack(self, channel: Channel, tag: int, multiple: bool) -> None:
         """Of a message, or of all up to it."""
         if self._stream is not None:

@@ -84,6 +84,7 @@ class Link:
         self._lock = threading.Lock()
         self._work: deque[Callable[[], object]] = deque()
         self._last: list[Callable[[], object]] = []
+        self._when_written: list[Callable[[], object]] = []
         self._in_round = False
         self._awake = False
         self._thread: threading.Thread | None = None
@@ -119,7 +120,10 @@ class Link:
     def submit_written(self, work: Callable[[], object]) -> bool:
         """As ``submit``, for the link's own thread: ``work`` runs when what was sent before has been given to the
         system, so that it arrives even if this process ends there and then."""
-        return self.submit(work)  # work that is submitted by work waits for the next round, after the sockets
+        if not self._in_round:
+            return self.submit(work)
+        self._when_written.append(work)
+        return True
 
     @property
     def stream(self) -> Stream | None:
@@ -213,12 +217,17 @@ class Link:
         self._in_round = True
         for _ in range(len(self._work)):
             self._guarded(self._work.popleft())
+        while self._last:
+            last, self._last = self._last, []
+            for work in last:
+                self._guarded(work)
         self._in_round = False
-        last, self._last = self._last, []
-        for work in last:
-            self._guarded(work)
         if stream is not None:
             stream.release()
+        written, self._when_written = self._when_written, []
+        for work in written:
+            if stream is None or not stream.get_write_buffer_size() or not self.submit(work):
+                self._guarded(work)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:

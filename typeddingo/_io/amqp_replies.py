@@ -62,14 +62,12 @@ class ReplyConsumer(Station):
         self._line = Line()
         self._acked = 0
         self._done = (0, 0)
-        self._ack_due = False
         self._on_dropped: Callable[[], object] | None = None
 
     def set_up(self, channel: Channel) -> Dialogue[None]:
         self._line.clear()
         self._consuming.clear()
         self._acked = 0
-        self._ack_due = False
         channel.add_on_cancel_callback(lambda _: self._on_cancel())
         self.take_short_way(channel)
         yield lambda then: channel.basic_qos(prefetch_count=PREFETCH, callback=then)
@@ -119,14 +117,9 @@ class ReplyConsumer(Station):
     def ack_soon(self, epoch: int, tag: int) -> None:
         """As ``ack``, for a reply that is just arriving: those that arrive together are acknowledged together."""
         self._done = (epoch, tag)
-        if self._stream is None:
-            self.ack(epoch, tag)
-        elif not self._ack_due:
-            self._ack_due = True
-            self._stream.when_read(self._ack_done)
+        self.when_read(self._ack_done)
 
     def _ack_done(self) -> None:
-        self._ack_due = False
         self.ack(*self._done)
 
     def _open(self, channel: Channel, queue: str, route: Route) -> Dialogue[None]:

@@ -50,7 +50,7 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
         self._lock = threading.Lock()
         self._out: list[bytes] = []
         self._holders = 0
-        self._due: list[Callable[[], object]] = []
+        self._due: dict[Callable[[], object], None] = {}
         self._rest = b""
         self._fed_at = 0.0
 
@@ -63,8 +63,8 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
             del self._lanes[channel]
 
     def when_read(self, work: Callable[[], object]) -> None:
-        """Run ``work`` when all that has been read together is handed on. For a lane, while it gets something."""
-        self._due.append(work)
+        """Run ``work`` once when all that has been read together is handed on. For a lane, while it gets something."""
+        self._due[work] = None
 
     # For pika, and for whoever writes frames of its own.
 
@@ -121,7 +121,7 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
                 data = self._rest + data
             self._rest = b""
             self._rest = self._hand_on(data)
-            due, self._due = self._due, []
+            due, self._due = self._due, {}
             for work in due:
                 work()
         finally:

@@ -107,10 +107,15 @@ class Intake:
                 return
         with self.changed:
             self.shelf.put(message)
-            self.changed.notify()
             late = self.stopped.is_set()  # not before: what is given back while we consume would come back to us
+        self._consumer.when_read(self._tell_takers)
         if late:
             self._give_back_rest()
+
+    def _tell_takers(self) -> None:
+        """Once for all that has arrived together: who takes some of it wakes the next for the rest."""
+        with self.changed:
+            self.changed.notify()
 
     def ready(self) -> None:
         self.refusal = None

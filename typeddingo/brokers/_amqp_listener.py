@@ -121,7 +121,8 @@ class AmqpListener(Listener):
             if settled.returned and not intake.closed:
                 intake.shelf.put_back([message for message in settled.returned if intake.is_ours(message)])
                 settled.returned.clear()
-            self._changed.notify_all()
+            if len(intake.shelf):  # there was no room for it: else nobody who waits has anything to gain
+                self._changed.notify_all()
         if not self._link.submit(partial(self._settle, settled, count)):
             self._gate.leave(count)
 
