@@ -20,7 +20,7 @@ from pika.spec import Basic
 
 from typeddingo._io.amqp_channel import Dialogue, Station
 from typeddingo._io.amqp_declarer import Declare, Declarer
-from typeddingo._io.amqp_frames import publish_method, publish_rest
+from typeddingo._io.amqp_encoder import Encoder
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo.errors import (
@@ -39,8 +39,6 @@ __all__ = ["Publisher"]
 MAX_FLYING = 1000
 """Messages that may wait for their confirmation; more would only fill buffers."""
 MAX_FLYING_BYTES = 64 * 1024 * 1024
-FRAME_EXTRA = 8
-"""Bytes of a frame that are not its payload."""
 CONNECT_SECONDS = 1.0
 """For a connection that does not exist yet when everything ends."""
 DELETED_SECONDS = 0.1
@@ -61,8 +59,7 @@ class Publisher(Station):
         self._flying: dict[int, Message] = {}
         self._flying_bytes = 0
         self._tag = 0
-        self._methods: dict[tuple[int, str, str], bytes] = {}
-        self._one_frame = 0
+        self._encoder: Encoder | None = None
         self._declarer = Declarer(link)
         self._ready: dict[tuple[str, str], None] = {}
         self._announced: dict[tuple[str, str], Route] = {}
@@ -84,35 +81,35 @@ class Publisher(Station):
         with self._lock:
             if self._closed:
                 raise SendError("closed: nothing was sent; send before close()")
-            if self._sent_at_once(messages):
-                return
             self._waiting.extend(messages)
-            if self._pumping:
+            if not self._flying and self._ticking and self.link.alive:
+                # Nothing is under way that it could travel with: from here to the server it takes half as long when the
+                # link's thread need not wake for it. Only then: many small pieces cost everybody more than they save.
+                self._send_waiting()
+            if self._pumping or not self._waiting:
                 return
             self._pumping = True
         self.link.submit(self._pump_now)
 
-    def _sent_at_once(self, messages: Sequence[Message]) -> bool:
-        """With the lock held: send from here, if nothing is under way that it could travel with. The link's thread need
-        not wake for it, which is half of the time from here to the server."""
-        channel, stream = self.channel, self._stream
-        if self._flying or self._waiting or self._pumping or not self._ticking or self.link.blocked:
-            return False
-        if channel is None or stream is None or not channel.is_open or not self.link.alive:
-            return False
-        frames: list[bytes] = []
-        for message in messages:
+    def _send_waiting(self) -> Message | None:
+        """With the lock held: send what can be sent, in one piece. Returns the first that the link's thread must look
+        at, if that is why others wait."""
+        channel, stream, encoder = self.channel, self._stream, self._encoder
+        if channel is None or stream is None or encoder is None or not channel.is_open or self.link.blocked:
+            return None
+        waiting, ready, parts = self._waiting, self._ready, list[bytes]()
+        other: Message | None = None
+        while waiting and len(self._flying) < MAX_FLYING and self._flying_bytes < MAX_FLYING_BYTES:
+            message = waiting[0]
             route = message.route
-            if (route.declare is not None and route[:2] not in self._ready) or not self._is_plain(message):
-                return False
-            try:
-                frames.append(self._encoded(channel.channel_number, message))
-            except ValueError:
-                return False
-        for message in messages:
-            self._take_off(message)
-        stream.write(b"".join(frames))
-        return True
+            if (route.declare is not None and route[:2] not in ready) or (frames := encoder.frames(message)) is None:
+                other = message
+                break
+            self._take_off(waiting.popleft())
+            parts.append(frames)
+        if parts:
+            stream.write(b"".join(parts))
+        return other
 
     def _take_off(self, message: Message) -> None:
         """With the lock held, together with what writes it: tags count what is written."""
@@ -149,7 +146,8 @@ class Publisher(Station):
     def set_up(self, channel: Channel) -> Dialogue[None]:
         channel.add_on_return_callback(self._on_return)
         self.take_short_way(channel)
-        self._one_frame = 0 if self._connection is None else self._connection.params.frame_max - FRAME_EXTRA
+        if self._connection is not None:
+            self._encoder = Encoder(channel.channel_number, self._connection.params.frame_max)
         yield lambda then: channel.confirm_delivery(self._on_confirm, then)
 
     def ready(self, channel: Channel) -> None:
@@ -188,45 +186,32 @@ class Publisher(Station):
         channel = self.channel
         if self._waiting and channel is None and (refusal := self.link.refusal) is not None:
             self.refused(refusal)
-        if channel is not None and channel.is_open and not self.link.blocked:
-            while self._waiting and len(self._flying) < MAX_FLYING and self._flying_bytes < MAX_FLYING_BYTES:
-                route = self._waiting[0].route
-                if route.declare is not None and route[:2] not in self._ready:
-                    self._declare(route, route.declare)
+        while True:
+            with self._lock:
+                if (other := self._send_waiting()) is None or channel is None:
                     break
-                self._send(channel, self._waiting.popleft())
+                if (undeclared := self._undeclared(other.route)) is None:
+                    self._send_by_pika(channel, self._waiting.popleft())
+            if undeclared is not None:
+                self._declare(other.route, undeclared)
+                break
         if (self._waiting or self._flying) and not self._ticking:
             self._ticking = True
             self.link.later(self._tick_seconds, self._tick)
 
-    def _send(self, channel: Channel, message: Message) -> None:
+    def _undeclared(self, route: Route) -> Declare | None:
+        return route.declare if route[:2] not in self._ready else None
+
+    def _send_by_pika(self, channel: Channel, message: Message) -> None:
+        """With the lock held: an unusual one."""
         route = message.route
         try:
-            frames = self._encoded(channel.channel_number, message) if self._is_plain(message) else b""
-            with self._lock:
-                if frames and self._stream is not None:
-                    self._stream.write(frames)
-                else:
-                    channel.basic_publish(route.exchange, route.key, message.body, message.properties(), True)
-                self._take_off(message)
+            channel.basic_publish(route.exchange, route.key, message.body, message.properties(), True)
         except (AMQPError, ValueError, TypeError) as error:  # what AMQP cannot carry: pika has sent nothing of it
             what = f"cannot be sent over AMQP: {type(error).__name__}"
-            self._settle(message, lambda: SendError(what), error)
-
-    def _is_plain(self, message: Message) -> bool:
-        return not message.headers and len(message.body) <= self._one_frame
-
-    def _encoded(self, number: int, message: Message) -> bytes:
-        """What pika would write, at a tenth of the cost. Raises ``ValueError`` for what AMQP cannot carry."""
-        route = message.route
-        where = (number, route.exchange, route.key)
-        if (method := self._methods.get(where)) is None:
-            if len(self._methods) >= MAX_READY:
-                self._methods.clear()
-            method = self._methods[where] = publish_method(number, route.exchange, route.key)
-        return method + publish_rest(
-            number, route.content_type or "", message.reply_to, message.id, message.kind or "", message.body
-        )
+            self.link.submit(partial(self._settle, message, lambda: SendError(what), error))
+        else:
+            self._take_off(message)
 
     def _declare(self, route: Route, declare: Declare) -> None:
         """The first message that waits needs its queue: all others wait behind it, to keep the order."""
@@ -295,7 +280,8 @@ class Publisher(Station):
             self.link.later(DELETED_SECONDS, partial(self._again, message))
 
     def _again(self, message: Message) -> None:
-        self._waiting.appendleft(message)
+        with self._lock:
+            self._waiting.appendleft(message)
         self._pump()
 
     def _on_return(self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
@@ -319,11 +305,14 @@ class Publisher(Station):
             self._settle(
                 message, lambda: SendUnknown(f"not confirmed within {self._timeout:g} s: it may or may not be stored")
             )
-        while self._waiting and self._waiting[0].deadline <= now:
-            self._settle(self._waiting.popleft(), self._why_waiting)
-        with self._lock:  # who sends at once relies on it
+        late: list[Message] = []
+        with self._lock:  # who sends from another thread relies on it
+            while self._waiting and self._waiting[0].deadline <= now:
+                late.append(self._waiting.popleft())
             self._ticking = bool(self._flying or self._waiting) or self._tag != self._ticked_tag
             self._ticked_tag = self._tag
+        for message in late:
+            self._settle(message, self._why_waiting)
         if self._ticking:
             self.link.later(self._tick_seconds, self._tick)
         self._pump()
