@@ -1,6 +1,26 @@
 from typing import Generic, TypeVar
 
+from pika.spec import BasicProperties
+
 M = TypeVar("M")
 
 class Method(Generic[M]):
     method: M
+    def __init__(self, channel_number: int, method: M) -> None: ...
+    def marshal(self) -> bytes: ...
+
+class Header:
+    body_size: int
+    properties: BasicProperties
+    def __init__(self, channel_number: int, body_size: int, props: BasicProperties) -> None: ...
+    def marshal(self) -> bytes: ...
+
+class Body:
+    fragment: bytes
+    def __init__(self, channel_number: int, fragment: bytes) -> None: ...
+    def marshal(self) -> bytes: ...
+
+class Heartbeat:
+    def marshal(self) -> bytes: ...
+
+def decode_frame(data_in: bytes) -> tuple[int, object]: ...

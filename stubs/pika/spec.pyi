@@ -23,6 +23,12 @@ class Basic:
     class Ack:
         delivery_tag: int
         multiple: bool
+        def __init__(self, delivery_tag: int = ..., multiple: bool = ...) -> None: ...
+
+    class Publish:
+        exchange: str
+        routing_key: str
+        mandatory: bool
 
     class Nack:
         delivery_tag: int
@@ -32,6 +38,9 @@ class Basic:
         delivery_tag: int
         redelivered: bool
         routing_key: str
+        def __init__(
+            self, consumer_tag: str, delivery_tag: int, redelivered: bool, exchange: str, routing_key: str
+        ) -> None: ...
 
     class GetOk:
         delivery_tag: int

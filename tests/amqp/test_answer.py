@@ -69,3 +69,23 @@ def test_everybody_who_waits_is_answered() -> None:
     for thread in threads:
         thread.join(10)
     assert answers == ["full"] * 4
+
+
+def test_a_report_proves_that_its_task_was_stored() -> None:
+    answer, heard = Answer(1, 60.0), list[BaseException | None]()
+    answer.add_done_callback(heard.append)
+    answer.prove()
+    answer.wait(0)
+    answer.settle(UNKNOWN)  # the server's own answer, or that none came: it is known better
+    answer.prove()
+    answer.wait(0)
+    assert heard == [None]
+
+
+def test_a_report_proves_nothing_about_the_others_of_a_batch() -> None:
+    answer = Answer(2, 60.0)
+    answer.settle(None)
+    answer.prove()
+    answer.settle(FULL)
+    with pytest.raises(SendUnknown):
+        answer.wait(0)

@@ -52,7 +52,7 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
         self._holders = 0
         self._due: dict[Callable[[], object], None] = {}
         self._rest = b""
-        self._fed_at = 0.0
+        self._fed_at = time.monotonic()
 
     def join(self, channel: int, lane: Lane) -> None:
         """From now on its common frames go there."""
