@@ -168,6 +168,15 @@ def test_a_lost_connection_writes_nothing(upper: Upper, stream: Stream) -> None:
     assert (upper.lost, stream.get_write_buffer_size(), stream.get_protocol()) == ([None], 0, upper)
 
 
+def test_only_over_a_plain_socket_may_any_thread_write(upper: Upper, stream: Stream) -> None:
+    assert not stream.for_any_thread
+    loop, (ours, far) = IOLoop(), socket.socketpair()
+    with ours, far:
+        stream.connection_made(PlainSocket(loop, ours, stream))
+        assert stream.for_any_thread
+    loop.close()
+
+
 class Both:
     """A socket whose other end is the test's, and the loop that it lives on."""
 

@@ -25,8 +25,9 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
+from typeddingo._io.amqp_services import Services
 from typeddingo._io.amqp_settings import AmqpSettings
-from typeddingo._io.amqp_stream import Services, Stream
+from typeddingo._io.amqp_stream import Stream
 from typeddingo._io.backoff import Backoff
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.errors import ConfigError

@@ -82,7 +82,8 @@ class Publisher(Station):
             if self._closed:
                 raise SendError("closed: nothing was sent; send before close()")
             self._waiting.extend(messages)
-            if not self._flying and self._ticking and self.link.alive:
+            stream = self._stream
+            if not self._flying and self._ticking and stream is not None and stream.for_any_thread and self.link.alive:
                 # Nothing is under way that it could travel with: from here to the server it takes half as long when the
                 # link's thread need not wake for it. Only then: many small pieces cost everybody more than they save.
                 self._send_waiting()
@@ -187,14 +188,17 @@ class Publisher(Station):
         if self._waiting and channel is None and (refusal := self.link.refusal) is not None:
             self.refused(refusal)
         while True:
+            failure: Exception | None = None
             with self._lock:
                 if (other := self._send_waiting()) is None or channel is None:
                     break
                 if (undeclared := self._undeclared(other.route)) is None:
-                    self._send_by_pika(channel, self._waiting.popleft())
+                    failure = self._send_by_pika(channel, self._waiting.popleft())
             if undeclared is not None:
                 self._declare(other.route, undeclared)
                 break
+            if failure is not None:
+                self._settle(other, partial(SendError, f"cannot be sent over AMQP: {type(failure).__name__}"), failure)
         if (self._waiting or self._flying) and not self._ticking:
             self._ticking = True
             self.link.later(self._tick_seconds, self._tick)
@@ -202,16 +206,15 @@ class Publisher(Station):
     def _undeclared(self, route: Route) -> Declare | None:
         return route.declare if route[:2] not in self._ready else None
 
-    def _send_by_pika(self, channel: Channel, message: Message) -> None:
-        """With the lock held: an unusual one."""
+    def _send_by_pika(self, channel: Channel, message: Message) -> Exception | None:
+        """With the lock held: an unusual one. Returns why AMQP cannot carry it; then nothing of it was sent."""
         route = message.route
         try:
             channel.basic_publish(route.exchange, route.key, message.body, message.properties(), True)
-        except (AMQPError, ValueError, TypeError) as error:  # what AMQP cannot carry: pika has sent nothing of it
-            what = f"cannot be sent over AMQP: {type(error).__name__}"
-            self.link.submit(partial(self._settle, message, lambda: SendError(what), error))
-        else:
-            self._take_off(message)
+        except (AMQPError, ValueError, TypeError) as error:
+            return error
+        self._take_off(message)
+        return None
 
     def _declare(self, route: Route, declare: Declare) -> None:
         """The first message that waits needs its queue: all others wait behind it, to keep the order."""

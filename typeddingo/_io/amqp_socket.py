@@ -1,4 +1,4 @@
-"""A plain TCP connection for pika: reads much at a time, and sends at once. Comes from ``amqp_stream``.
+"""A plain TCP connection for pika: reads much at a time, and sends at once. Comes from ``amqp_services``.
 
 pika's own reads 4 KB at a time, and what it sends waits for another round of the loop.
 """

@@ -6,24 +6,17 @@ a quarter of a worker's time. Everything else goes to pika, in order.
 
 from __future__ import annotations
 
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-from pika.adapters.select_connection import IOLoop
-from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamProtocol, AbstractStreamTransport
-from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
+from pika.adapters.utils.nbio_interface import AbstractStreamProtocol, AbstractStreamTransport
 
 from typeddingo._io.amqp_frames import ACK, DELIVER, FRAME, HEARTBEAT, METHOD, Delivered, confirmed_in, content_at
-from typeddingo._io.amqp_socket import Linking, PlainSocket
+from typeddingo._io.amqp_socket import PlainSocket
 
-__all__ = ["Lane", "Services", "Stream"]
-
-Linked: TypeAlias = "BaseException | tuple[AbstractStreamTransport, AbstractStreamProtocol]"
+__all__ = ["Lane", "Stream"]
 
 ALIVE_SECONDS = 1.0
 """So often pika hears that the server lives, when all that comes takes the short way."""
@@ -41,10 +34,12 @@ class Lane(Protocol):
 
 
 class Stream(AbstractStreamTransport, AbstractStreamProtocol):
-    """One connection: to pika it is the transport, to the transport below it is pika. ``write`` from any thread."""
+    """One connection: to pika it is the transport, to the transport below it is pika. Lives on the link's thread."""
 
     def __init__(self, upper: AbstractStreamProtocol) -> None:
         self._upper = upper
+        self.for_any_thread = False
+        """Any thread may ``write``. Not over TLS: pika's transport does not allow it."""
         self._lower: AbstractStreamTransport | None = None
         self._lanes: dict[int, Lane] = {}
         self._lock = threading.Lock()
@@ -66,7 +61,7 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
         """Run ``work`` once when all that has been read together is handed on. For a lane, while it gets something."""
         self._due[work] = None
 
-    # For pika, and for whoever writes frames of its own.
+    # For pika, and for whoever writes frames of his own.
 
     def write(self, data: bytes) -> None:
         with self._lock:
@@ -103,6 +98,7 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
 
     def connection_made(self, transport: AbstractStreamTransport) -> None:
         self._lower = transport
+        self.for_any_thread = isinstance(transport, PlainSocket)
         self._upper.connection_made(self)
 
     def connection_lost(self, error: BaseException | None) -> None:
@@ -166,47 +162,3 @@ class Stream(AbstractStreamTransport, AbstractStreamProtocol):
         if start < end:
             self._fed_at = time.monotonic()
             self._upper.data_received(data[start:end])
-
-
-class Services(SelectorIOServicesAdapter):
-    """What pika's connections need of a loop, and in each of them a ``Stream``."""
-
-    def __init__(self, loop: IOLoop) -> None:
-        super().__init__(loop)
-        self.stream: Stream | None = None
-        """Of the newest connection."""
-        self._native = loop
-
-    def create_streaming_connection(
-        self,
-        protocol_factory: Callable[[], AbstractStreamProtocol],
-        sock: socket.socket,
-        on_done: Callable[[Linked], None],
-        ssl_context: ssl.SSLContext | None = None,
-        server_hostname: str | None = None,
-    ) -> AbstractIOReference:
-        """See pika's ``AbstractIOServices``."""
-
-        def new_stream() -> Stream:
-            self.stream = Stream(protocol_factory())
-            return self.stream
-
-        def done(linked: Linked) -> None:
-            stream = self.stream
-            assert stream is not None or isinstance(linked, BaseException)
-            on_done(linked if isinstance(linked, BaseException) or stream is None else (stream, stream.get_protocol()))
-
-        if ssl_context is not None:
-            return super().create_streaming_connection(new_stream, sock, done, ssl_context, server_hostname)
-        return Linking(self._native, sock, partial(self._link_up, new_stream, sock, done))
-
-    def _link_up(self, new_stream: Callable[[], Stream], sock: socket.socket, done: Callable[[Linked], None]) -> None:
-        try:
-            stream = new_stream()
-            lower = PlainSocket(self._native, sock, stream)
-            stream.connection_made(lower)
-        except Exception as error:
-            sock.close()
-            done(error)
-        else:
-            done((lower, stream))
