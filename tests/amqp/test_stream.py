@@ -169,11 +169,11 @@ def test_a_lost_connection_writes_nothing(upper: Upper, stream: Stream) -> None:
 
 
 def test_only_over_a_plain_socket_may_any_thread_write(upper: Upper, stream: Stream) -> None:
-    assert not stream.for_any_thread
+    at_first = stream.for_any_thread
     loop, (ours, far) = IOLoop(), socket.socketpair()
     with ours, far:
         stream.connection_made(PlainSocket(loop, ours, stream))
-        assert stream.for_any_thread
+        assert (at_first, stream.for_any_thread) == (False, True)
     loop.close()
 
 
