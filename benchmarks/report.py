@@ -38,7 +38,7 @@ def fill_page(page: Path, outcomes: Iterable[Outcome], local: Sequence[Ratio]) -
     """Write tables between the page's ``<!-- figures NAME -->`` and ``<!-- end -->``; what was not measured is left."""
     text = page.read_text(encoding="utf-8")
     tables = {
-        outcome.technology: [*_page_figures(outcome), "", *_page_targets(outcome.targets())] for outcome in outcomes
+        _section(outcome): [*_page_figures(outcome), "", *_page_targets(outcome.targets())] for outcome in outcomes
     }
     if local:
         tables["local"] = _page_targets(local)
@@ -49,6 +49,11 @@ def fill_page(page: Path, outcomes: Iterable[Outcome], local: Sequence[Ratio]) -
             raise LookupError(f"{page}: expected a line {begin.strip()} and after it {end}")
         text = before + begin + "\n".join(lines) + "\n" + rest[rest.index(end) :]
     page.write_text(text, encoding="utf-8")
+
+
+def _section(outcome: Outcome) -> str:
+    """W8 and W9 take long, and are measured by themselves."""
+    return outcome.technology if outcome.workloads - {"W8", "W9"} else f"{outcome.technology} at length"
 
 
 def _page_figures(outcome: Outcome) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.measure import Configuration, Effort, measure, unit
+from benchmarks.measure import ALL, Configuration, Effort, measure, unit
 from benchmarks.ratio import Ratio
 from benchmarks.servers import Servers
 from benchmarks.spread import Spread
@@ -29,6 +29,11 @@ class Outcome:
     """Of each system, by the figure's name."""
     configurations: dict[str, Configuration] = field(default_factory=dict[str, Configuration])
     failures: list[str] = field(default_factory=list[str])
+
+    @property
+    def workloads(self) -> frozenset[str]:
+        """Those that gave figures."""
+        return frozenset(name.partition(" ")[0] for found in self.figures.values() for name in found) & frozenset(ALL)
 
     def targets(self) -> list[Ratio]:
         """Those of which both sides were measured."""

@@ -61,6 +61,16 @@ def test_a_page_gets_the_tables_that_were_measured_and_keeps_all_else(outcome: O
     assert "stale" not in text
 
 
+def test_what_takes_long_has_a_place_of_its_own(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.replace("figures amqp", "figures redis at length"), encoding="utf-8")
+    figures = {"typeddingo": {"W8 cost at 1,000 to run": Spread((9.0,)), "start to first task": Spread((0.4,))}}
+    fill_page(page, [Outcome("redis", server="Redis 7", rounds=1, figures=figures)], [])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- figures redis -->\nstale\n")
+    assert "| W8 cost at 1,000 to run (µs) | 9.0 |" in text
+
+
 def test_a_page_without_a_place_for_the_tables_is_an_error(outcome: Outcome, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing\n", encoding="utf-8")
