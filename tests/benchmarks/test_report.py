@@ -68,7 +68,7 @@ def test_what_takes_long_has_a_place_of_its_own(tmp_path: Path) -> None:
     fill_page(page, [Outcome("redis", server="Redis 7", rounds=1, figures=figures)], [])
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- figures redis -->\nstale\n")
-    assert "| W8 cost at 1,000 to run (µs) | 9.0 |" in text
+    assert "| W8 cost at 1,000 to run (µs) | 9 |" in text
 
 
 def test_a_page_without_a_place_for_the_tables_is_an_error(outcome: Outcome, tmp_path: Path) -> None:
