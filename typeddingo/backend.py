@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import threading
+from _thread import RLock
 from collections.abc import Callable, Sequence
 
 from typeddingo.broker import Adapter, Parcel
@@ -32,7 +33,7 @@ class ReportStream:
         self.meta: Meta = meta
         self.prompt: bool = False
         """What is pushed is dealt with at once and runs no code of the user's: any thread may do it."""
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._frames: Sequence[bytes] = ()
         self._sink: Sink | None = None
         self._ended: ResultError | None = None

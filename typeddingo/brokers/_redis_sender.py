@@ -94,6 +94,7 @@ class Sender:
         self._closed = False
         self._started = False
         self._asleep = True
+        self._alarmed = False
         self._urgent = False
         self._alarm = threading.Event()
 
@@ -108,7 +109,7 @@ class Sender:
                 return sending
             self._queue.append(sending)
             self._queued += len(parcels)
-            if self._asleep or (self._queued > MANY and not self._led):
+            if self._asleep or (self._queued > MANY and not (self._led or self._alarmed)):
                 self._wake()
         return sending
 
@@ -271,6 +272,7 @@ class Sender:
                     continue
                 sending.error = error
                 sending.done = True
+                sending.parcels = ()
                 for waiter in sending.waiters or ():
                     if self._waiters.pop(waiter, None) is not None:  # else it leads now, and looks by itself
                         waiter.bell.release()
@@ -287,6 +289,7 @@ class Sender:
             self._started = True
             self._threads.start("sender", self._background)
         self._asleep = False
+        self._alarmed = True
         self._alarm.set()
 
     def _background(self) -> None:
@@ -296,6 +299,7 @@ class Sender:
             urgent = self._alarm.wait(None if looks > LINGER else LOOK)
             with self._lock:
                 self._alarm.clear()
+                self._alarmed = False
                 if self._closed:
                     return
                 first = self._queue[0] if self._queue else None
