@@ -7,9 +7,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
-import attrs
 import typing_extensions
 
+from typeddingo.converters.attrs_classes import is_attrs
 from typeddingo.errors import SignatureError
 
 __all__ = ["class_fields", "required_keys"]
@@ -47,7 +47,16 @@ def required_keys(cls: Any, namespace: Mapping[str, object]) -> list[str]:
 def _names(cls: Any) -> list[str]:
     if typing.is_typeddict(cls):
         return list(cls.__annotations__)
-    return [field.name for field in (attrs.fields(cls) if attrs.has(cls) else dataclasses.fields(cls))]
+    return [field.name for field in _members(cls)]
+
+
+def _members(cls: Any) -> tuple[Any, ...]:
+    if not is_attrs(cls):
+        return dataclasses.fields(cls)
+    import attrs  # not before there is such a class
+
+    fields: tuple[Any, ...] = attrs.fields(cls)
+    return fields
 
 
 def _hints(cls: Any, namespace: dict[str, object]) -> dict[str, Any]:
@@ -63,7 +72,7 @@ def _resolve_in_place(cls: Any, hints: Mapping[str, Any]) -> None:
     """cattrs resolves text annotations with the module's names alone; give it what local names made of them."""
     if typing.is_typeddict(cls):
         return
-    for field in attrs.fields(cls) if attrs.has(cls) else dataclasses.fields(cls):
+    for field in _members(cls):
         if isinstance(field.type, str) and field.name in hints:
             object.__setattr__(field, "type", hints[field.name])
 

@@ -14,9 +14,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import attrs
 import pydantic
 
+from typeddingo.converters.attrs_classes import is_attrs
 from typeddingo.converters.leaves import Leaf, leaf_of_class
 from typeddingo.errors import SignatureError
 
@@ -272,7 +272,7 @@ def types_of(node: Node, definitions: Definitions) -> frozenset[type] | None:
         return None if inner is None else inner | {type(None)}
     if kind in ("model", "dataclass", "named-tuple"):
         return frozenset({node["cls"]})
-    if kind == "is-instance" and attrs.has(node["cls"]):
+    if kind == "is-instance" and is_attrs(node["cls"]):
         return frozenset({node["cls"]})
     if kind in ("union", "tagged-union"):
         found: frozenset[type] = frozenset()

@@ -14,13 +14,13 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeGuard, Union, cast, get_args, get_origin
 
-import attrs
 import typing_extensions
 from pydantic import ConfigDict, GetCoreSchemaHandler, JsonValue, TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic_core import CoreSchema
 
 from typeddingo.converter import ValueConverter
+from typeddingo.converters.attrs_classes import is_attrs
 from typeddingo.converters.nodes import OPAQUE, Definitions, Node
 from typeddingo.converters.untyped import is_list
 from typeddingo.errors import SignatureError
@@ -61,7 +61,7 @@ def carried_by_class(annotation: object) -> bool:
         or hasattr(cls, "__get_pydantic_core_schema__")
     ):
         return False
-    return attrs.has(cls) or dataclasses.is_dataclass(cls)
+    return is_attrs(cls) or dataclasses.is_dataclass(cls)
 
 
 def is_old_typed_dict(annotation: object) -> bool:
@@ -114,7 +114,7 @@ def prepare(annotation: object, choose: Choose, aliases: tuple[object, ...] = ()
 
 
 def _has_attrs(union: object) -> bool:
-    return any(attrs.has(get_origin(member) or member) for member in get_args(union))
+    return any(is_attrs(get_origin(member) or member) for member in get_args(union))
 
 
 def _reannotated(inner: Any, metadata: tuple[object, ...]) -> Any:
