@@ -49,7 +49,28 @@ class _Sent:
         self.confirmation: Confirmation | None = None
 
     def __call__(self, frames: Sequence[bytes], error: ResultError | None) -> None:
-        self.courier.receive(self, frames, error)
+        """Reports of this call, in the store's thread."""
+        meta, outcome, wire, courier = self.meta, self.outcome, self.wire, self.courier
+        for frame in frames:
+            if (values := wire.plain.read_success(frame, meta.id)) is not None:
+                outcome._succeed(wire.join_returns(values))
+                courier._forget(self)
+                if self.confirmation is not None:
+                    self.confirmation.prove()
+                continue
+            try:
+                header = Header.from_bytes(frame)
+                if (header.name, header.id) != (meta.name, meta.id):
+                    raise WireError("a report of another task arrived")
+                report = wire.decode_report(header, frame)
+            except Exception as refused:
+                courier._refuse(self, refused)
+                return
+            outcome._deliver(report)
+            if report.done:
+                courier._forget(self)
+        if error is not None:
+            courier._end(self, error)
 
 
 class Courier:
@@ -69,14 +90,20 @@ class Courier:
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
             sent = start(args, kwargs, option)
-            self._confirm(sent)
+            if (calls := batch.get()) is not None:
+                calls.append(sent)
+            else:
+                self._confirm(sent)
             return sent.outcome
 
         async def send_async(
             args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
         ) -> object:
             sent = start(args, kwargs, option)
-            await self._confirm_async(sent)
+            if (calls := batch.get()) is not None:
+                calls.append(sent)
+            else:
+                await self._confirm_async(sent)
             return sent.outcome
 
         def send_many(rows: Sequence[tuple[object, ...]], option: Option | None = None) -> list[object]:
@@ -85,7 +112,7 @@ class Courier:
             with self.batch():
                 return [send(row, {}, option) for row in rows]
 
-        bind = entry.contract.bind
+        bind, batch = entry.contract.bind, self._batch
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
 
     def reattach(self, entry: Entry, id: str) -> object:
@@ -179,31 +206,12 @@ class Courier:
         self._pending.add(sent)
         stream.attach(sent, prompt=sent.wire.prompt)
 
-    def receive(self, sent: _Sent, frames: Sequence[bytes], error: ResultError | None) -> None:
-        """Reports of one call, in the store's thread."""
-        for frame in frames:
-            if (values := sent.wire.plain.read_success(frame, sent.meta.id)) is not None:
-                sent.outcome._succeed(sent.wire.join_returns(values))
-                self._forget(sent)
-                if sent.confirmation is not None:
-                    sent.confirmation.prove()
-                continue
-            try:
-                header = Header.from_bytes(frame)
-                if (header.name, header.id) != (sent.meta.name, sent.meta.id):
-                    raise WireError("a report of another task arrived")
-                report = sent.wire.decode_report(header, frame)
-            except Exception as refused:
-                self._refuse(sent, refused)
-                return
-            sent.outcome._deliver(report)
-            if report.done:
-                self._forget(sent)
-        if error is not None:
-            if self._runtime.closing:
-                sent.outcome._deliver(shutdown_report(sent.meta.name, sent.meta.id, sent.option))
-            sent.outcome._close(error)
-            self._pending.discard(sent)
+    def _end(self, sent: _Sent, error: ResultError) -> None:
+        """No more reports will come."""
+        if self._runtime.closing:
+            sent.outcome._deliver(shutdown_report(sent.meta.name, sent.meta.id, sent.option))
+        sent.outcome._close(error)
+        self._pending.discard(sent)
 
     def _refuse(self, sent: _Sent, error: Exception) -> None:
         """A report that cannot be read ends the result it was for, and only that."""
@@ -226,9 +234,6 @@ class Courier:
 
     def _confirm(self, sent: _Sent) -> None:
         assert sent.confirmation is not None
-        if (calls := self._batch.get()) is not None:
-            calls.append(sent)
-            return
         try:
             sent.confirmation.wait()
         except BaseException as error:
@@ -237,9 +242,6 @@ class Courier:
 
     async def _confirm_async(self, sent: _Sent) -> None:
         assert sent.confirmation is not None
-        if (calls := self._batch.get()) is not None:
-            calls.append(sent)
-            return
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[BaseException | None] = loop.create_future()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from typeddingo._io.redis_server import RedisServer
@@ -34,12 +34,11 @@ class Layout(abc.ABC, Generic[L]):
         self._threads = threads
         self._bound = server.settings.max_length or 0
         self._sender = Sender(self._write, server.settings.send_timeout, threads)
+        self.send: Callable[[Sequence[Parcel]], Confirmation] = self._sender.send
+        """See ``Producer.send``."""
         self._lock = threading.Lock()
         self._listeners: set[L] = set()
         self._closed = False
-
-    def send(self, parcels: Sequence[Parcel]) -> Confirmation:
-        return self._sender.send(parcels)
 
     def listen(self, name: str, prefetch: int) -> Listener:
         """Raises ``ConfigError`` once closed."""
