@@ -169,12 +169,13 @@ _DIRECT = DirectInvoker()
 
 def perform(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage, Wire | None], Report[object]]:
     """A sync task, from message to report. Total: whatever happens becomes a report."""
-    invoke = _invoke(entry, slot)
-    contract = entry.contract
+    invoke, contract = _invoke(entry, slot), entry.contract
+    fits, split, one_slot = contract.quick_return(), contract.split_returns, contract.one_slot
 
     def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
         try:
-            values = contract.split_returns(invoke(wire)(task.args, task.kwargs))
+            value = invoke(wire)(task.args, task.kwargs)
+            values = (value,) if one_slot and fits(value) else split(value)
         except BaseException as error:
             return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
@@ -186,12 +187,13 @@ def perform_async(
     entry: Entry, slot: Slot[Any]
 ) -> Callable[[TaskMessage, Wire | None], Coroutine[object, None, Report[object]]]:
     """As ``perform``, for an ``async def``. A cancelled coroutine is a failed task."""
-    invoke = _invoke(entry, slot)
-    contract = entry.contract
+    invoke, contract = _invoke(entry, slot), entry.contract
+    fits, split, one_slot = contract.quick_return(), contract.split_returns, contract.one_slot
 
     async def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
         try:
-            values = contract.split_returns(await invoke(wire)(task.args, task.kwargs))
+            value = await invoke(wire)(task.args, task.kwargs)
+            values = (value,) if one_slot and fits(value) else split(value)
         except BaseException as error:
             return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))

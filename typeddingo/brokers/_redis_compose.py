@@ -46,15 +46,15 @@ def compose(
     calls: list[Call] = []
     members: list[Sequence[int]] = []
     for together in groups:
-        needed = Counter(parcel.meta.name for parcel, _, _ in together) if bound else Counter[str]()
+        needed = dict(Counter(parcel.meta.name for parcel, _, _ in together)) if bound else {}
         for chunk in _chunks(together):
             calls.append(_call(keys, bound, chunk, needed))
             members.append(sorted({at for _, _, at in chunk}))
-            needed = Counter[str]()  # the first call speaks for the others: they are one batch
+            needed = {}  # the first call speaks for the others: they are one batch
     return calls, members
 
 
-def _call(keys: NativeKeys, bound: int, tasks: Sequence[_Task], needed: Counter[str]) -> Call:
+def _call(keys: NativeKeys, bound: int, tasks: Sequence[_Task], needed: dict[str, int]) -> Call:
     groups: dict[tuple[str, str], list[_Task]] = {}
     for task in tasks:
         meta = task[0].meta
