@@ -1,6 +1,6 @@
 """Is it a class that attrs has made? Asked of every annotation, of which most are none.
 
-attrs is imported when there is such a class and not before: a process without one saves 6 ms and a megabyte.
+attrs is imported when there is such a class and not before: a process without one saves some 15 ms and a megabyte.
 """
 
 from __future__ import annotations
