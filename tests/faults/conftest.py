@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.faults.scale import LIMIT
+from tests.faults.scale import LIMIT, ROUNDS
 from tests.faults.scene import Scene
 from tests.faults.technology import OnRabbit, OnRedis, Technology
 from tests.servers import RabbitServer, RedisServer
@@ -25,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(LIMIT))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What passes once may have been lucky."""
+    if ROUNDS > 1:
+        metafunc.fixturenames.append("round")
+        metafunc.parametrize("round", range(1, ROUNDS + 1), ids=lambda number: f"round {number}")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ FULL = os.environ.get("TYPEDDINGO_FAULTS") in ("full", "all")
 ALL = os.environ.get("TYPEDDINGO_FAULTS") == "all"
 """The longest ones too: ``scripts/faults --all``."""
 
+ROUNDS = int(os.environ.get("TYPEDDINGO_FAULT_ROUNDS", "1"))
+"""How often each test is run."""
+
 
 def pick(small: T, full: T) -> T:
     return full if FULL else small
