@@ -39,6 +39,7 @@ class Desk:
         self._early = runtime.config.ack is Ack.EARLY
         self._outbox = Outbox(runtime, reporter)
         self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
+        self._hurried = False
         flusher.look_after(self._outbox_chore)
 
     def slot(self) -> Slot[Arrival]:
@@ -86,11 +87,17 @@ class Desk:
 
     def flush_soon(self) -> None:
         """Let the flusher do it."""
+        self._hurried = True
         self._flusher.arm(soon=True)
+
+    def flush_if_free(self) -> bool:
+        """As ``flush``, for who must not wait while another thread sends. False: there is something left."""
+        return self._outbox.flush_if_free() and not self._outbox
 
     def _send(self, arrival: Arrival, report: Report[object]) -> None:
         _, wire, _, meta, _ = arrival
         self._outbox.add(Finished(Parcel(meta, wire.encode_report(report))))
+        self._hurried = True
         self._flusher.arm()
 
     def _describe(self, arrival: Arrival) -> Context:
@@ -109,4 +116,8 @@ class Desk:
         )
 
     def _outbox_chore(self) -> bool:
-        return not self._outbox.flush_if_free()
+        """What no worker sees to at the end of its batch. What has ended waits for company: that is the worker's."""
+        if self._hurried:
+            self._hurried = False
+            self._hurried = not self._outbox.flush_if_free()
+        return self._hurried

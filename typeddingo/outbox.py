@@ -24,8 +24,8 @@ from typeddingo.window import Key, Window
 
 __all__ = ["Finished", "Flusher", "Outbox"]
 
-PAUSE = 0.003
-"""Seconds that a finished task may wait for company before its report leaves."""
+PAUSE = 0.001
+"""Seconds between two looks at what a busy worker cannot see to."""
 PATIENCE = 30.0
 """Seconds for which a report is tried again before its task goes back to run again: longer than a server restarts."""
 
@@ -49,6 +49,10 @@ class Outbox:
         self._has_hook = reporter is not None and type(reporter).before_report is not Reporter.before_report
         self._items: deque[Finished] = deque()
         self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
+
+    def __bool__(self) -> bool:
+        """Something is waiting to leave."""
+        return bool(self._items)
 
     def add(self, item: Finished) -> None:
         """Keep it for the next ``flush``."""

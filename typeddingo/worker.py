@@ -29,6 +29,8 @@ MAX_BATCH = 200
 """Tasks that a worker takes at once, when they are very short."""
 BATCH_SECONDS = 0.005
 """The work that a batch aims at: enough to share its round trips, too little for one to wait long behind another."""
+SLOW_SECONDS = 0.001
+"""A task that has run for so long is not waited for by the reports of those before it."""
 RETRY_SECONDS = 0.5
 """Pause after a reporter that could not be reached."""
 
@@ -54,7 +56,7 @@ class Worker:
         self._perform = perform(desk.entry, self.slot)
         self._todo: deque[Delivery] = deque()
         self._busy_since = 0.0
-        flusher.look_after(self._give_back_if_stuck)
+        flusher.look_after(self._help_if_stuck)
 
     def run(self) -> None:
         """Until the source is closed."""
@@ -100,11 +102,14 @@ class Worker:
             if self._runtime.on_task is not None:
                 self._runtime.on_task(_run(arrival, report, self._busy_since))
 
-    def _give_back_if_stuck(self) -> bool:
-        """The flusher's look at this worker: what waits behind a slow task goes to somebody else."""
-        if self._todo and perf_counter() - self._busy_since > BATCH_SECONDS:
+    def _help_if_stuck(self) -> bool:
+        """The flusher's look at this worker: when it runs a slow task, the reports of those before it leave, and what
+        waits behind it goes to somebody else."""
+        busy = perf_counter() - self._busy_since
+        if self._todo and busy > BATCH_SECONDS:
             _give_back(_emptied(self._todo))
-        return bool(self._todo)
+        sent = self.slot.job is None or (busy > SLOW_SECONDS and self._desk.flush_if_free())
+        return bool(self._todo) or not sent
 
 
 class AsyncWorkers:

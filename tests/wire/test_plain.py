@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
+from typeddingo.config import Limits
 from typeddingo.contract import Contract
-from typeddingo.errors import WireError
+from typeddingo.errors import ArgumentError, PayloadTooLarge, WireError
 from typeddingo.header import Header
 from typeddingo.marshallers.json import JSONMarshaller
 from typeddingo.message import Report, Status, TaskMessage
@@ -94,7 +96,6 @@ UNUSUAL: list[tuple[str, tuple[object, ...]]] = [
     ("i" * 128, (1, "a", [])),
     ("17", (1, "a")),
     ("17", ()),
-    ("17", (1, "a" * 100, [])),
     ("17", (1, "\ud800", [])),
     ("\ud800", (1, "a", [])),
 ]
@@ -103,6 +104,31 @@ UNUSUAL: list[tuple[str, tuple[object, ...]]] = [
 @pytest.mark.parametrize(("id", "args"), UNUSUAL)
 def test_what_is_not_usual_is_left_to_the_marshaller(id: str, args: tuple[object, ...]) -> None:
     assert PLAIN.write_call(id, args) is None
+
+
+@given(st.lists(st.text(min_size=5), min_size=5, max_size=60))
+def test_large_values_are_written_the_short_way_and_read_the_long_one(names: list[str]) -> None:
+    args = (1, "a" * 100, names)
+    frame = PLAIN.write_call("17", args)
+    assert frame == MARSHALLER.encode_task(CONTRACT, TaskMessage("a.task", "17", args))
+    assert PLAIN.read_call(frame) is None
+    assert MARSHALLER.decode_task(CONTRACT, Header.from_bytes(frame), frame).args == args
+
+
+def test_what_no_receiver_would_take_is_left_to_the_marshaller_which_says_why() -> None:
+    def deep(tree: JsonValue) -> JsonValue:
+        return tree
+
+    contract = Contract.of(deep, name="deep")
+    marshaller = JSONMarshaller(Limits(frame=500))
+    plain = marshaller.plain_frames(contract)
+    nested: JsonValue = []
+    for _ in range(64):
+        nested = [nested]
+    for value, error in ((nested, ArgumentError), ("a" * 500, PayloadTooLarge)):
+        assert plain.write_call("17", (value,)) is None
+        with pytest.raises(error):
+            marshaller.encode_task(contract, TaskMessage("deep", "17", (value,)))
 
 
 def test_a_task_without_arguments_or_returns_has_no_short_way() -> None:

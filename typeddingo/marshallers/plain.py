@@ -1,4 +1,5 @@
-"""The frames of nearly every call, written and read in one step: arguments by position, no options, small values.
+"""The frames of nearly every call, written and read in one step: arguments by position, no options; to be read, small
+values.
 
 Comes from ``JSONMarshaller`` for one contract, used where many calls pass (half a microsecond a frame, against 2 to 3
 with all the questions that an unusual message needs). What is not exactly what this module writes is left to the
@@ -13,7 +14,7 @@ from typing import Protocol, TypeAlias
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.header import frame_ends
-from typeddingo.marshallers.guard import name_fits
+from typeddingo.marshallers.guard import name_fits, too_deep
 from typeddingo.row import Row
 
 __all__ = ["SUCCESS_HEAD", "TASK_HEAD", "PlainFrames"]
@@ -47,30 +48,31 @@ class PlainFrames:
         small = min(limits.depth, limits.digits)
         """At most so many bytes, and no object among them: nothing for the guards to find."""
         tail = name.encode() + TASK_HEAD
-        self.write_call: Write = _writer(heads, tail, contract.arguments, small)
+        self.write_call: Write = _writer(heads, tail, contract.arguments, limits)
         """The frame of a call by its id and all its arguments, checked."""
         self.read_call: Read = _reader(heads, tail, contract.arguments, small)
         """All the arguments in such a frame."""
         tail = name.encode() + SUCCESS_HEAD
-        self.write_success: Write = _writer(heads, tail, contract.returns, small)
+        self.write_success: Write = _writer(heads, tail, contract.returns, limits)
         """The frame of a report by its id and the return values, checked."""
         self.read_success: Read = _reader(heads, tail, contract.returns, small)
         """The return values in such a frame."""
 
 
-def _writer(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Write:
+def _writer(heads: dict[int, bytes], tail: bytes, row: Row, limits: Limits) -> Write:
     if not (count := row.count):
         return lambda id, values: None  # Go's nil slice is null: the marshaller knows
-    dump, join = row.quick_dump(), b"".join
+    dump, join, shallow, longest = row.quick_dump(), b"".join, limits.depth, limits.frame
 
     def write(id: str, values: tuple[object, ...]) -> bytes | None:
         if len(values) != count:
             return None
         try:
             raw, data = id.encode(), dump(values)
-            if len(data) > small:
+            if len(data) > shallow and too_deep(data, limits, 1):
                 return None
-            return join((heads[len(raw)], raw, tail, data, b"}"))
+            frame = join((heads[len(raw)], raw, tail, data, b"}"))
+            return frame if len(frame) <= longest else None
         except Exception:
             return None
 
