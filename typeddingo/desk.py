@@ -118,6 +118,7 @@ class Desk:
     def _outbox_chore(self) -> bool:
         """What no worker sees to at the end of its batch. What has ended waits for company: that is the worker's."""
         if self._hurried:
-            self._hurried = False
-            self._hurried = not self._outbox.flush_if_free()
+            self._hurried = False  # before the look: what hurries meanwhile is looked at again
+            if not self._outbox.flush_if_free():
+                self._hurried = True
         return self._hurried
