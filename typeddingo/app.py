@@ -136,7 +136,8 @@ class App(TaskDecorator):
 
     def allocate(self, task: TaskOrName, count: int = 1, share: int = 1) -> int:
         """Start ``count`` more workers of a task, ``share`` of them on one report channel, 0 for all on one (Go:
-        ``Allocate``). Returns how many could not be started. A worker of an ``async def`` is one coroutine at a time.
+        ``Allocate``). Returns how many could not be started. A worker of an ``async def`` is one coroutine at a time;
+        all of them are fed by one thread and share one report channel.
 
         Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; then nothing starts.
         """

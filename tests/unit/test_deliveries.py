@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -25,6 +26,7 @@ from typeddingo import (
 from typeddingo._io.threads import Deadline
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalNamedBroker
+from typeddingo.task_run import TaskRun
 
 
 class Seen(LocalNamedBroker):
@@ -213,6 +215,25 @@ def test_a_report_that_found_its_channel_busy_leaves_later_by_itself(make: Make,
     second.get(SECONDS)
 
 
+def test_a_report_that_hurries_while_another_leaves_is_not_forgotten(make: Make, backend: Slow) -> None:
+    app = make(Seen(), Config())
+    ended: list[TaskRun] = []
+    app._runtime.on_task = ended.append  # pyright: ignore[reportPrivateUsage]  # called when a report has hurried
+
+    async def later(number: int) -> int:
+        return number
+
+    task = app.register("later", later)
+    app.allocate(task, 2)
+    backend.open.clear()
+    first = task.call(1)
+    assert backend.waits.wait(SECONDS)
+    second = task.call(2)
+    until(lambda: len(ended) == 2)
+    backend.open.set()
+    assert [first.get(SECONDS), second.get(SECONDS)] == [1, 2]
+
+
 def test_closing_does_not_wait_for_a_reporter_that_stays_away(make: Make, backend: Slow) -> None:
     app = make(Seen(), Config())
     task = app.register("add", add)
@@ -223,6 +244,20 @@ def test_closing_does_not_wait_for_a_reporter_that_stays_away(make: Make, backen
     deadline = Deadline(5.0)
     app.close(timeout=20)
     assert not deadline.passed
+
+
+def test_a_hundred_coroutines_cost_one_thread(make: Make) -> None:
+    app = make(Seen(), Config())
+
+    async def later(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    before = threading.active_count()
+    task = app.register("later", later)
+    assert app.allocate(task, 100) == 0
+    assert threading.active_count() == before + 1
+    assert [result.get(SECONDS) for result in task.map(range(300))] == list(range(300))
 
 
 def test_an_async_task_that_nobody_called_starts_no_loop_to_end_it(

@@ -38,14 +38,16 @@ class Crew:
         self._async_workers: list[AsyncWorkers] = []
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
-        """Start ``count`` workers, ``share`` of them on one outbox. Returns how many could not be started."""
+        """Start ``count`` workers, ``share`` of them on one outbox. Returns how many could not be started.
+
+        Coroutines are all on one: another would cost a thread that feeds it, and the flusher sends for all anyway."""
         with self._lock:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
             reporter = self._reporter(entry)
             source = self._source(entry, count)
             left = count
-            for size in group_sizes(count, share):
+            for size in [count] if entry.contract.is_async else group_sizes(count, share):
                 desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
                 left -= self._start(desk, source, size)
             return left
