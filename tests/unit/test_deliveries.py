@@ -234,6 +234,26 @@ def test_a_report_that_hurries_while_another_leaves_is_not_forgotten(make: Make,
     assert [first.get(SECONDS), second.get(SECONDS)] == [1, 2]
 
 
+def test_the_report_of_a_quick_task_does_not_wait_for_a_slow_one_behind_it(make: Make) -> None:
+    app = make(Seen(), Config())
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number < 0:
+            begun.set()
+            assert go_on.wait(SECONDS)
+        return number
+
+    task = app.register("work", work)
+    quick = task.map(range(300))  # taken in ever larger batches: the slow one is in one with the last of them
+    slow = task.call(-1)
+    app.allocate(task)
+    assert begun.wait(SECONDS)
+    assert [result.get(SECONDS) for result in quick] == list(range(300))
+    go_on.set()
+    assert slow.get(SECONDS) == -1
+
+
 def test_closing_does_not_wait_for_a_reporter_that_stays_away(make: Make, backend: Slow) -> None:
     app = make(Seen(), Config())
     task = app.register("add", add)
