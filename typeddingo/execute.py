@@ -108,9 +108,10 @@ def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
         except BaseException as error:  # SystemExit too: it ends the task, not the worker
             _return(call, failed(outcome.name, outcome.id, option, failure_of(error)))
             return
-        report = plain.write_success(outcome.id, values)
-        if report is None or (loaded := plain.read_success(report)) is None:
+        if (report := plain.write_success(outcome.id, values)) is None:
             _return(call, Report(outcome.name, outcome.id, Status.SUCCESS, option, None, values, value))
+        elif (loaded := plain.read_success(report)) is None:
+            _hand_over(outcome, wire, report)
         else:
             outcome._succeed(loaded[0] if one_slot else join(loaded))
 
@@ -151,6 +152,15 @@ def _return(call: Local, report: Report[object]) -> None:
     outcome, wire, _, _ = call
     try:
         frame = wire.encode_report(report)
+    except Exception as error:
+        outcome._close(error)
+    else:
+        _hand_over(outcome, wire, frame)
+
+
+def _hand_over(outcome: Outcome, wire: Wire, frame: bytes) -> None:
+    """The report in a frame, as its caller reads it."""
+    try:
         outcome._deliver(wire.decode_report(Header.from_bytes(frame), frame))
     except Exception as error:
         outcome._close(error)
