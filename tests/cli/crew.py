@@ -15,6 +15,9 @@ from threading import Timer
 
 from typeddingo import App, Config, LocalBackend, LocalBroker
 
+BEGUN = Path("begun")
+"""There as soon as a task that takes its time has begun."""
+
 app = App("remote", config=Config(workers=2))
 app.use(LocalBroker())
 app.use(LocalBackend())
@@ -37,12 +40,14 @@ def die(how: int) -> None:
 
 @app.task
 def sleep(seconds: float) -> None:
+    BEGUN.touch()
     time.sleep(seconds)
 
 
 @app.task
 def spawn(seconds: float) -> None:
     """Starts a program and waits for it."""
+    BEGUN.touch()
     subprocess.run(["sleep", str(seconds)], check=False)
 
 

@@ -164,7 +164,7 @@ def test_a_task_that_is_not_there_ends_the_command(folder: Path) -> None:
 def test_a_signal_lets_running_tasks_finish(folder: Path, number: int) -> None:
     with Worker(folder, "crew:app", "--processes", "2") as worker:
         worker.until("is ready")
-        give(folder, "mark begun", "sleep 1.5")
+        give(folder, "sleep 1.5")
         eventually((folder / "begun").exists)
         assert worker.stop(number) == 0
     assert len(worker.saying("crew.sleep id=", "SUCCESS")) == 1
@@ -175,7 +175,7 @@ def test_a_signal_to_the_whole_group_is_one_signal(folder: Path) -> None:
     """Ctrl-C and service managers tell every process: the workers must not take it for a second one."""
     with Worker(folder, "crew:app") as worker:
         worker.until("runs crew.spawn")
-        give(folder, "mark begun", "sleep 1.5")
+        give(folder, "sleep 1.5")
         eventually((folder / "begun").exists)
         for pid in worker.children():
             os.kill(pid, signal.SIGTERM)
@@ -187,7 +187,7 @@ def test_a_signal_to_the_whole_group_is_one_signal(folder: Path) -> None:
 def test_what_runs_beyond_the_deadline_is_cut_off_and_told(folder: Path) -> None:
     with Worker(folder, "crew:app", "--deadline", "0.5") as worker:
         worker.until("runs crew.spawn")
-        give(folder, "mark begun", "sleep 60.0")
+        give(folder, "sleep 60.0")
         eventually((folder / "begun").exists)
         started = monotonic()
         assert worker.stop() == 1
@@ -225,7 +225,7 @@ def programs_of(pid: int) -> list[int]:
 def test_a_second_signal_ends_it_at_once(folder: Path, number: int, code: int) -> None:
     with Worker(folder, "crew:app", "--deadline", "50") as worker:
         worker.until("runs crew.spawn")
-        give(folder, "mark begun", "sleep 60.0")
+        give(folder, "sleep 60.0")
         eventually((folder / "begun").exists)
         children = worker.children()
         worker.send(signal.SIGTERM)
@@ -239,7 +239,7 @@ def test_a_second_signal_ends_it_at_once(folder: Path, number: int, code: int) -
 def test_a_process_ends_with_its_supervisor_and_finishes_its_task(folder: Path) -> None:
     with Worker(folder, "crew:app", "--processes", "2") as worker:
         worker.until("is ready")
-        give(folder, "mark begun", "sleep 1.0")
+        give(folder, "sleep 1.0")
         eventually((folder / "begun").exists)
         children = worker.children()
         assert len(children) == 2
