@@ -40,9 +40,9 @@ def test_F23_a_task_that_is_delivered_again_when_it_is_done_does_not_run_again(s
 
 @redis_only
 def test_F24_the_result_of_a_caller_that_was_killed_is_had_by_another(scene: Scene) -> None:
-    scene.worker(slots=1, url=scene.url(result_ttl=2))
+    scene.worker(slots=1, url=scene.url(result_ttl=6))
     id = scene.program("tests.faults.one_call", "killed", exits=-9).strip()
-    with scene.caller(url=scene.url(result_ttl=2)) as caller:
+    with scene.caller(url=scene.url(result_ttl=6)) as caller:
         began = time.monotonic()
         assert caller.app.result("note", id, str).get(20) == id
         scene.figures["re-attached in"] = f"{time.monotonic() - began:.2f} s"
@@ -50,12 +50,12 @@ def test_F24_the_result_of_a_caller_that_was_killed_is_had_by_another(scene: Sce
 
         def is_expired() -> bool:
             try:
-                caller.app.result("note", id, str).get(5)
+                caller.app.result("note", id, str).get(10)
             except ResultExpired:
                 return True
             return False
 
-        eventually(is_expired, "it expires", timeout=15)
+        eventually(is_expired, "it expires", timeout=30)
         scene.check()
 
 
