@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         SendUnknown,
         SignatureError,
         TaskFailed,
+        TimeLimitExceeded,
         TypedDingoError,
         Unroutable,
         Untrusted,
@@ -132,6 +133,7 @@ else:
             "SendUnknown",
             "SignatureError",
             "TaskFailed",
+            "TimeLimitExceeded",
             "TypedDingoError",
             "Unroutable",
             "Untrusted",
@@ -260,6 +262,7 @@ __all__ = [
     "ResultExpired",
     "NoHandler",
     "TaskFailed",
+    "TimeLimitExceeded",
     "ErrorCode",
     # values: converters, marshallers, invokers, ids
     "Converter",

@@ -250,6 +250,7 @@ class App(TaskDecorator):
             option=spec.option,
             context=spec.context,
             workers=spec.workers,
+            timeout=spec.timeout,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,
             id_maker=spec.id_maker,

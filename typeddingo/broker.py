@@ -78,6 +78,12 @@ class Adapter(abc.ABC):
         """Where this object publishes what goes wrong inside it, or None (Go: ``Events``)."""
         return None
 
+    @property
+    def longest_run(self) -> float | None:
+        """Of a consumer: seconds that a task may run before it is handed to somebody else although its worker lives.
+        None: as long as it likes."""
+        return None
+
     @abc.abstractmethod
     def close(self) -> None:
         """Release everything. Idempotent, from any thread (Go: ``Close``)."""

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import abc
+import math
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Concatenate, Literal, Never, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from typeddingo.context import Context
 from typeddingo.contract import Contract
@@ -20,7 +21,7 @@ from typeddingo.method import MethodConverter, is_method, typed_self
 from typeddingo.option import Option
 from typeddingo.task import AsyncTask, Sender, SyncTask, Task
 
-__all__ = ["Decorate", "DecorateInjected", "TaskDecorator", "TaskSpec", "task_name"]
+__all__ = ["Decorate", "DecorateInjected", "TaskDecorator", "TaskSettings", "TaskSpec", "task_name"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +39,35 @@ class TaskSpec:
     strict: bool = True
     workers: int | None = None
     converter: Converter | None = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if (seconds := cast("object", self.timeout)) is None:
+            return
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+            raise ConfigError("timeout: expected a number of seconds greater than 0, or None")
+
+
+class TaskSettings(TypedDict, total=False):
+    """What ``@app.task(…)`` and ``app.register(…)`` take besides ``name`` and ``context``."""
+
+    option: Option
+    """How its calls are sent and reported, unless ``with_options`` says otherwise."""
+    marshaller: int | Marshaller
+    """What encodes its calls: an id, or an object."""
+    report_marshaller: int | Marshaller
+    """What encodes its reports."""
+    id_maker: int | IDMaker
+    """What names its calls."""
+    strict: bool
+    """False lets values be corrected to their annotations."""
+    workers: int | None
+    """Size of its pool where nothing is allocated."""
+    converter: Converter | None
+    """Asked first, for every annotation."""
+    timeout: float | None
+    """Seconds that one run may take. Then ``TimeLimitExceeded`` is raised inside it, and it has failed with
+    ``ErrorCode.TIME_LIMIT``. A thread meets it when it next runs Python code."""
 
 
 class Decorate(Protocol):
@@ -88,13 +118,7 @@ class TaskDecorator(abc.ABC):
         *,
         name: str | None = ...,
         context: Literal[False] = ...,
-        option: Option = ...,
-        marshaller: int | Marshaller = ...,
-        report_marshaller: int | Marshaller = ...,
-        id_maker: int | IDMaker = ...,
-        strict: bool = ...,
-        workers: int | None = ...,
-        converter: Converter | None = ...,
+        **settings: Unpack[TaskSettings],
     ) -> Decorate: ...
     @overload
     def task(
@@ -103,13 +127,7 @@ class TaskDecorator(abc.ABC):
         *,
         name: str | None = ...,
         context: Literal[True],
-        option: Option = ...,
-        marshaller: int | Marshaller = ...,
-        report_marshaller: int | Marshaller = ...,
-        id_maker: int | IDMaker = ...,
-        strict: bool = ...,
-        workers: int | None = ...,
-        converter: Converter | None = ...,
+        **settings: Unpack[TaskSettings],
     ) -> DecorateInjected: ...
     def task(
         self,
@@ -118,27 +136,18 @@ class TaskDecorator(abc.ABC):
         *,
         name: str | None = None,
         context: bool = False,
-        option: Option = Option(),  # noqa: B008  # frozen
-        marshaller: int | Marshaller = MarshallerID.DEFAULT,
-        report_marshaller: int | Marshaller = MarshallerID.DEFAULT,
-        id_maker: int | IDMaker = IDMakerID.DEFAULT,
-        strict: bool = True,
-        workers: int | None = None,
-        converter: Converter | None = None,
+        **settings: Unpack[TaskSettings],
     ) -> object:
         """Make a function a task: ``@app.task``, or ``@app.task(name="billing.charge", …)`` (Go: ``Register``).
 
         ``name``: what it is called in every process, by default ``module.qualname``. ``context``: the worker injects
-        the ``Context`` as first argument. ``option``: how calls are reported unless ``with_options`` says otherwise.
-        ``marshaller``, ``report_marshaller``, ``id_maker``: ids or objects. ``strict``: False lets values be corrected
-        to their annotations. ``workers``: size of its pool when nothing is allocated. ``converter``: asked first, for
-        every annotation.
+        the ``Context`` as first argument. The other settings: see ``TaskSettings``.
 
         In a class body it makes a method a task: called through an instance, it runs on that instance, in a worker of
         this process. Raises ``SignatureError`` when the annotations cannot be a contract, ``ConfigError`` when the name
         is taken.
         """
-        spec = TaskSpec(context, option, marshaller, report_marshaller, id_maker, strict, workers, converter)
+        spec = _spec(context, settings)
         if fn is not None:
             return self._declare(fn, name, spec, _caller_locals())
 
@@ -154,13 +163,7 @@ class TaskDecorator(abc.ABC):
         fn: Callable[P, Coroutine[object, Never, R]],
         *,
         context: Literal[False] = ...,
-        option: Option = ...,
-        marshaller: int | Marshaller = ...,
-        report_marshaller: int | Marshaller = ...,
-        id_maker: int | IDMaker = ...,
-        strict: bool = ...,
-        workers: int | None = ...,
-        converter: Converter | None = ...,
+        **settings: Unpack[TaskSettings],
     ) -> AsyncTask[P, R]: ...
     @overload
     def register(
@@ -169,13 +172,7 @@ class TaskDecorator(abc.ABC):
         fn: Callable[P, R],
         *,
         context: Literal[False] = ...,
-        option: Option = ...,
-        marshaller: int | Marshaller = ...,
-        report_marshaller: int | Marshaller = ...,
-        id_maker: int | IDMaker = ...,
-        strict: bool = ...,
-        workers: int | None = ...,
-        converter: Converter | None = ...,
+        **settings: Unpack[TaskSettings],
     ) -> SyncTask[P, R]: ...
     @overload
     def register(  # type: ignore[overload-overlap]  # as above
@@ -184,13 +181,7 @@ class TaskDecorator(abc.ABC):
         fn: Callable[Concatenate[Context, P], Coroutine[object, Never, R]],
         *,
         context: Literal[True],
-        option: Option = ...,
-        marshaller: int | Marshaller = ...,
-        report_marshaller: int | Marshaller = ...,
-        id_maker: int | IDMaker = ...,
-        strict: bool = ...,
-        workers: int | None = ...,
-        converter: Converter | None = ...,
+        **settings: Unpack[TaskSettings],
     ) -> AsyncTask[P, R]: ...
     @overload
     def register(
@@ -199,13 +190,7 @@ class TaskDecorator(abc.ABC):
         fn: Callable[Concatenate[Context, P], R],
         *,
         context: Literal[True],
-        option: Option = ...,
-        marshaller: int | Marshaller = ...,
-        report_marshaller: int | Marshaller = ...,
-        id_maker: int | IDMaker = ...,
-        strict: bool = ...,
-        workers: int | None = ...,
-        converter: Converter | None = ...,
+        **settings: Unpack[TaskSettings],
     ) -> SyncTask[P, R]: ...
     def register(
         self,
@@ -213,13 +198,7 @@ class TaskDecorator(abc.ABC):
         fn: Callable[..., object],
         *,
         context: bool = False,
-        option: Option = Option(),  # noqa: B008  # frozen
-        marshaller: int | Marshaller = MarshallerID.DEFAULT,
-        report_marshaller: int | Marshaller = MarshallerID.DEFAULT,
-        id_maker: int | IDMaker = IDMakerID.DEFAULT,
-        strict: bool = True,
-        workers: int | None = None,
-        converter: Converter | None = None,
+        **settings: Unpack[TaskSettings],
     ) -> object:
         """Make any callable a task under a name: a function, bound method, closure or callable object
         (Go: ``Register``).
@@ -227,7 +206,7 @@ class TaskDecorator(abc.ABC):
         A bound method is stateful: the worker runs it on the instance that *its* process registered. The handle of a
         method task, ``service.mul``, is taken as the bound method it stands for. Otherwise as ``task``.
         """
-        spec = TaskSpec(context, option, marshaller, report_marshaller, id_maker, strict, workers, converter)
+        spec = _spec(context, settings)
         return self._declare(fn, name, spec, _caller_locals())
 
     def _declare(
@@ -246,6 +225,15 @@ class TaskDecorator(abc.ABC):
         )
         handle = cast("type[Task[..., object]]", AsyncTask if contract.is_async else SyncTask)
         return handle(fn, self._add(contract, spec), slot=slot, injected=spec.context)
+
+
+def _spec(context: bool, settings: TaskSettings) -> TaskSpec:
+    if unknown := settings.keys() - TaskSettings.__annotations__.keys():
+        raise ConfigError(
+            f"a task has no setting {', '.join(sorted(unknown))}: there are context, name, "
+            f"{', '.join(sorted(TaskSettings.__annotations__))}"
+        )
+    return TaskSpec(context, **settings)
 
 
 def _plain(fn: object) -> Callable[..., object]:

@@ -10,6 +10,7 @@ TypedDingoError
 ├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError · Untrusted
 └─ ResultError          ReportsIgnored · ResultTimeout(TimeoutError) · ResultClosed · ResultExpired · NoHandler
 TaskFailed              the task itself failed; not a TypedDingoError
+TimeLimitExceeded       raised inside a task that runs for too long; a BaseException, as asyncio.CancelledError is one
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ __all__ = [
     "SendUnknown",
     "SignatureError",
     "TaskFailed",
+    "TimeLimitExceeded",
     "TypedDingoError",
     "Unroutable",
     "Untrusted",
@@ -60,6 +62,8 @@ class ErrorCode(enum.IntEnum):
     """The function returned a value that does not fit its return annotation."""
     WORKER_NOT_FOUND = 17
     """No worker knows a task of this name."""
+    TIME_LIMIT = 18
+    """The function ran for longer than its ``timeout``."""
 
 
 class TypedDingoError(Exception):
@@ -235,3 +239,8 @@ class TaskFailed(Exception):
         kind = f"{self.exception_type}: " if self.exception_type else ""
         where = f" (task {self.task!r}, id {self.id!r})" if self.task else ""
         return f"{kind}{self.message}{where}"
+
+
+class TimeLimitExceeded(BaseException):
+    """Raised inside a task whose ``timeout`` is over, in its thread or its coroutine, so that it ends and may clean up.
+    One that catches it and returns has succeeded. ``except Exception`` does not catch it."""

@@ -19,6 +19,7 @@ from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome
 from typeddingo.registry import Entry
+from typeddingo.time_limit import Timekeeper, limited, limited_async
 from typeddingo.wire import NO_PLAIN_FRAMES, Wire
 
 __all__ = [
@@ -45,9 +46,9 @@ def failed(name: str, id: str, option: Option, failure: Failure) -> Report[objec
 # In this process, by reference
 
 
-def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
+def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[Local], None]:
     """A sync task whose objects never leave the process: the hot path of ``App("local")``."""
-    fn = _injected(entry, slot)
+    fn = _injected(entry, slot, keeper)
     fits, split, join = entry.contract.quick_return(), entry.contract.split_returns, entry.contract.join_returns
 
     def run(call: Local) -> None:
@@ -66,9 +67,11 @@ def by_reference(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
     return run
 
 
-def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[Local], Coroutine[object, None, None]]:
+def by_reference_async(
+    entry: Entry, slot: Slot[Any], keeper: Timekeeper
+) -> Callable[[Local], Coroutine[object, None, None]]:
     """The same for an ``async def``."""
-    work = perform_async(entry, slot)
+    work = perform_async(entry, slot, keeper)
 
     async def run(call: Local) -> None:
         outcome, args, kwargs, option = call
@@ -82,9 +85,9 @@ def by_reference_async(entry: Entry, slot: Slot[Any]) -> Callable[[Local], Corou
 # In this process, through the wire codec
 
 
-def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
+def through_wire(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[Local], None]:
     """A sync task of ``Config(marshal_locally=True)``: decoded here, its report encoded and decoded again."""
-    fn, contract, work = _injected(entry, slot), entry.contract, perform(entry, slot)
+    fn, contract, work = _injected(entry, slot, keeper), entry.contract, perform(entry, slot, keeper)
     fits, split, join, one_slot = (
         contract.quick_return(),
         contract.split_returns,
@@ -123,9 +126,11 @@ def through_wire(entry: Entry, slot: Slot[Any]) -> Callable[[Local], None]:
     return run
 
 
-def through_wire_async(entry: Entry, slot: Slot[Any]) -> Callable[[Local], Coroutine[object, None, None]]:
+def through_wire_async(
+    entry: Entry, slot: Slot[Any], keeper: Timekeeper
+) -> Callable[[Local], Coroutine[object, None, None]]:
     """The same for an ``async def``."""
-    work = perform_async(entry, slot)
+    work = perform_async(entry, slot, keeper)
 
     async def run(call: Local) -> None:
         if isinstance(task := _arrived(call), TaskMessage):
@@ -177,9 +182,9 @@ def _announce(outcome: Outcome, option: Option) -> None:
 _DIRECT = DirectInvoker()
 
 
-def perform(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage, Wire | None], Report[object]]:
+def perform(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[TaskMessage, Wire | None], Report[object]]:
     """A sync task, from message to report. Total: whatever happens becomes a report."""
-    invoke, contract = _invoke(entry, slot), entry.contract
+    invoke, contract = _invoke(entry, slot, keeper), entry.contract
     fits, split, one_slot = contract.quick_return(), contract.split_returns, contract.one_slot
 
     def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
@@ -194,10 +199,10 @@ def perform(entry: Entry, slot: Slot[Any]) -> Callable[[TaskMessage, Wire | None
 
 
 def perform_async(
-    entry: Entry, slot: Slot[Any]
+    entry: Entry, slot: Slot[Any], keeper: Timekeeper
 ) -> Callable[[TaskMessage, Wire | None], Coroutine[object, None, Report[object]]]:
     """As ``perform``, for an ``async def``. A cancelled coroutine is a failed task."""
-    invoke, contract = _invoke(entry, slot), entry.contract
+    invoke, contract = _invoke(entry, slot, keeper), entry.contract
     fits, split, one_slot = contract.quick_return(), contract.split_returns, contract.one_slot
 
     async def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
@@ -211,19 +216,23 @@ def perform_async(
     return run
 
 
-def _injected(entry: Entry, slot: Slot[Any]) -> Callable[..., Any]:
-    """The function as a worker calls it: the context, where it wants one, goes in first."""
+def _injected(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[..., Any]:
+    """The function as a worker calls it: the context, where it wants one, goes in first, and its time is limited."""
+    fn: Callable[..., Any] = entry.fn
+    if entry.timeout is not None:
+        is_async = entry.contract.is_async
+        fn = limited_async(fn, entry.timeout) if is_async else limited(fn, entry.timeout, keeper)
     if not entry.context:
-        return entry.fn
-    fn, context = entry.fn, slot.context
+        return fn
+    context = slot.context
     return lambda *args, **kwargs: fn(context(), *args, **kwargs)
 
 
 def _invoke(
-    entry: Entry, slot: Slot[Any]
+    entry: Entry, slot: Slot[Any], keeper: Timekeeper
 ) -> Callable[[Wire | None], Callable[[tuple[object, ...], Mapping[str, object]], Any]]:
     """How the function is called: as the marshaller that decoded the arguments says. Compiled when that changes."""
-    fn = _injected(entry, slot)
+    fn = _injected(entry, slot, keeper)
     last: Wire | None = None
     call = compile_call(_DIRECT, entry.contract, fn)
 

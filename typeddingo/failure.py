@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 from typeddingo.contract import ReturnMisfit
-from typeddingo.errors import ErrorCode
+from typeddingo.errors import ErrorCode, TimeLimitExceeded
 from typeddingo.invoker import InvokeError
 from typeddingo.message import Failure
 from typeddingo.readable import tidy
@@ -23,6 +23,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(ErrorCode.RETURN, tidy(str(error)))
     if isinstance(error, InvokeError):
         return not_invoked(error)
+    if isinstance(error, TimeLimitExceeded):
+        return Failure(ErrorCode.TIME_LIMIT, _message(error), "typeddingo.errors.TimeLimitExceeded", _traceback(error))
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return Failure(ErrorCode.PANIC, _message(error), name, _traceback(error))

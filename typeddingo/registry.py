@@ -43,6 +43,8 @@ class Entry:
     """The worker injects the ``Context`` as the first argument."""
     workers: int | None = None
     """Workers of its default pool; None: as many as ``Config.workers``."""
+    timeout: float | None = None
+    """Seconds that one run may take."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT

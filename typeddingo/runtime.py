@@ -19,6 +19,7 @@ from typeddingo.outcome import MakeOutcome
 from typeddingo.registry import Entry
 from typeddingo.role import Role
 from typeddingo.task_run import TaskRun
+from typeddingo.time_limit import Timekeeper
 from typeddingo.window import Window
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Runtime:
         self.threads: Threads = Threads(owner)
         self._loop: LoopThread | None = None
         self._loop_lock = threading.Lock()
+        self.timekeeper: Timekeeper = Timekeeper(Threads(owner))
         self.handlers: HandlerThread = HandlerThread(Threads(owner), self.events)
         self.on_task: Callable[[TaskRun], object] | None = None
         """Called after every task of a remote worker, in its thread; must not raise."""
@@ -87,6 +89,8 @@ class Runtime:
         if self._loop is not None:
             self._loop.stop()
             self._loop.join(deadline)
+        self.timekeeper.stop()
+        self.timekeeper.join(deadline)
         self.handlers.stop()
         self.handlers.join(deadline)
 

@@ -53,7 +53,7 @@ class Worker:
         self._desk = desk
         self._source = source
         self._flusher = flusher
-        self._perform = perform(desk.entry, self.slot)
+        self._perform = perform(desk.entry, self.slot, runtime.timekeeper)
         self._todo: deque[Delivery] = deque()
         self._busy_since = 0.0
         flusher.look_after(self._help_if_stuck)
@@ -161,7 +161,7 @@ class AsyncWorkers:
         return room
 
     def _work(self, slot: Slot[Arrival]) -> Callable[[Arrival], Coroutine[object, None, None]]:
-        work = perform_async(self._desk.entry, slot)
+        work = perform_async(self._desk.entry, slot, self._runtime.timekeeper)
 
         async def run(arrival: Arrival) -> None:
             started = perf_counter()

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
     ("broker", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
-    ("context", "failure", "outcome", "window", "task_run", "registry", "runtime", "wire"),
+    ("context", "failure", "outcome", "window", "task_run", "time_limit", "registry", "runtime", "wire"),
     ("outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),

@@ -8,7 +8,7 @@ import threading
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
 from typeddingo.bridges.adapters import Adapters
-from typeddingo.broker import Consumer, Listener
+from typeddingo.broker import Adapter, Consumer, Listener
 from typeddingo.desk import Desk
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
@@ -79,11 +79,13 @@ class Crew:
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
         if (plain := self._adapters.consumer) is not None:
+            _need_time(entry, plain)
             if self._mapper is None:
                 self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
         if (named := self._adapters.named_consumer) is None:
             raise ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+        _need_time(entry, named)
         listener = named.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
         self._listeners.append(listener)
         return listener
@@ -131,6 +133,16 @@ class Crew:
     def _tell(self, task: TaskMessage) -> None:
         message = f"task {task.name!r} was still running when its app was closed"
         self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
+
+
+def _need_time(entry: Entry, consumer: Adapter) -> None:
+    """A task that the broker hands out again while it still runs would run twice, and again and again."""
+    longest = consumer.longest_run
+    if longest is not None and entry.timeout is not None and entry.timeout >= longest:
+        raise ConfigError(
+            f"allocate({entry.name!r}): its timeout of {entry.timeout:g} s is no shorter than the {longest:g} s after "
+            "which the broker hands it to another worker: set a shorter timeout=, or let the broker wait for longer"
+        )
 
 
 def group_sizes(count: int, share: int) -> list[int]:

@@ -135,9 +135,13 @@ class LocalBridge(Bridge):
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
-            return LoopPool(runtime.loop, self._new_slot, lambda slot: work(entry, slot), self._shut)
+            return LoopPool(
+                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper), self._shut
+            )
         run = through_wire if marshal else by_reference
-        return ThreadPool(entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot), self._shut)
+        return ThreadPool(
+            entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot, runtime.timekeeper), self._shut
+        )
 
     def _new_slot(self) -> Slot[Local]:
         return Slot(self._describe)

@@ -30,6 +30,8 @@ from typeddingo.role import Role, need_roles
 __all__ = ["AmqpBroker", "connect"]
 
 FRAME = 16 * 1024 * 1024
+SERVERS_ACK_TIMEOUT = 1800.0
+"""Seconds: RabbitMQ's own ``consumer_timeout``."""
 CLOSE_SECONDS = 4.0
 """``close`` takes no longer, also when the server is gone."""
 FLUSH_SECONDS = 2.0
@@ -97,6 +99,11 @@ class AmqpBroker(NamedBroker, Inspector):
         ]
         self._publisher.publish(messages)
         return answer
+
+    @property
+    def longest_run(self) -> float:
+        """The ``ack_timeout`` of the URL, or else what RabbitMQ is set to when nobody says otherwise."""
+        return self.settings.ack_timeout or SERVERS_ACK_TIMEOUT
 
     def declare_task(self, name: str) -> None:
         """Its queue is declared as soon as there is a connection. Does not block."""
