@@ -15,7 +15,7 @@ from typing import Any
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.errors import TimeLimitExceeded
 
-__all__ = ["Timekeeper", "limited", "limited_async"]
+__all__ = ["Limit", "Timekeeper", "limited", "limited_async"]
 
 
 def limited(fn: Callable[..., Any], seconds: float, keeper: Timekeeper) -> Callable[..., Any]:
@@ -60,15 +60,15 @@ def _what(seconds: float) -> str:
     return f"it ran for longer than its time limit of {seconds:g} s"
 
 
-class _Limit:
+class Limit:
     """Of one run, in one thread."""
 
     __slots__ = ("at", "fired", "thread")
 
     def __init__(self, at: float) -> None:
-        self.at = at
-        self.thread = threading.get_ident()
-        self.fired = False
+        self.at: float = at
+        self.thread: int = threading.get_ident()
+        self.fired: bool = False
 
 
 class Timekeeper:
@@ -77,16 +77,16 @@ class Timekeeper:
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
         self._changed = threading.Condition(threading.Lock())
-        self._running: dict[int, _Limit] = {}
+        self._running: dict[int, Limit] = {}
         """By thread: each runs one task at a time."""
         self._wakes_at = math.inf
         self._started = False
         self._stopped = False
 
-    def begin(self, seconds: float) -> _Limit:
+    def begin(self, seconds: float) -> Limit:
         """The task of this thread has so much time. Costs a microsecond; wakes the thread only for a limit that comes
         before all others."""
-        limit = _Limit(time.monotonic() + seconds)
+        limit = Limit(time.monotonic() + seconds)
         with self._changed:
             self._running[limit.thread] = limit
             if limit.at < self._wakes_at:
@@ -97,7 +97,7 @@ class Timekeeper:
                 self._threads.start("timekeeper", self._loop)
         return limit
 
-    def end(self, limit: _Limit) -> None:
+    def end(self, limit: Limit) -> None:
         """It has ended: whatever has not reached it by now never does. Idempotent."""
         with self._changed:
             if self._running.get(limit.thread) is limit:
