@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from typeddingo.errors import ConfigError
 from typeddingo.message import Report, Status
 from typeddingo.option import Option
+from typeddingo.time_limit import meet_limit, overdue
 
 __all__ = ["Context", "Slot", "current_context", "current_slot"]
 
@@ -67,6 +68,8 @@ class Context:
         for number in (done, total):
             if number is not None and not -MOST < number < MOST:
                 raise ConfigError("progress(done, total): expected finite numbers")
+        if overdue:
+            meet_limit()
         if self.option.monitor_progress and not self.option.ignore_report:
             far = None if done is None else (done, total)
             self._emit(Report(self.name, self.id, Status.PROGRESS, self.option, progress=far))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.leftovers import running
 from tests.unit.by_hand import SECONDS
-from typeddingo import App, Config, ConfigError, ErrorCode, TaskFailed, Tasks, TimeLimitExceeded
+from typeddingo import App, Config, ConfigError, Context, ErrorCode, TaskFailed, Tasks, TimeLimitExceeded
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
 from typeddingo.testing import eventually
@@ -146,6 +147,40 @@ def test_a_limit_strikes_its_own_task_and_never_the_next(app: App) -> None:
     failures = [end.error for end in ends if end.error is not None]
     assert {failure.code for failure in failures} <= {ErrorCode.TIME_LIMIT}
     assert [close.call(0.0).get(SECONDS) for _ in range(5)] == ["close"] * 5
+
+
+def test_a_task_that_is_struck_while_it_uses_its_app_leaves_nothing_locked(app: App) -> None:
+    @app.task(name="inner")
+    def inner(number: int) -> int:
+        return number
+
+    @app.task(name="busy", context=True, timeout=0.01)
+    def busy(context: Context) -> None:
+        lock, event = threading.Condition(), threading.Event()
+        for number in itertools.count():
+            context.progress(number)
+            inner.call(number)
+            with lock:
+                event.set()
+
+    app.allocate(inner, 2)
+    app.allocate(busy, 2)
+    ends = [busy.with_options(monitor_progress=True).call() for _ in range(20)]
+    assert {failure.code for end in ends if (failure := end.wait(60).error)} == {ErrorCode.TIME_LIMIT}
+    assert [inner.call(number).get(60) for number in range(10)] == list(range(10))
+
+
+def test_a_wait_in_short_steps_is_struck(app: App) -> None:
+    @app.task(name="waits", timeout=SOON)
+    def waits() -> None:
+        never = threading.Event()
+        while not never.wait(0.005):
+            pass
+
+    app.allocate(waits)
+    failure = waits.call().wait(SECONDS).error
+    assert failure is not None
+    assert failure.code is ErrorCode.TIME_LIMIT
 
 
 def test_methods_and_collections_have_limits_too() -> None:

@@ -26,6 +26,7 @@ from typeddingo.outcome import Outcome, shutdown_report
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.wire import Wire
 
 __all__ = ["Courier"]
@@ -159,6 +160,8 @@ class Courier:
         write, beside = wire.plain.write_call, not wire.signed
 
         def start(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
+            if overdue:
+                meet_limit()
             if runtime.closing:
                 raise closed_error(name)
             option = option or default

@@ -26,6 +26,7 @@ from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.time_limit import meet_limit, overdue
 
 __all__ = ["LocalBridge"]
 
@@ -98,6 +99,8 @@ class LocalBridge(Bridge):
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
+            if overdue:
+                meet_limit()
             if runtime.closing:
                 raise closed_error(name)
             if kwargs or not fits(args):
