@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         ResultError,
         ResultExpired,
         ResultTimeout,
+        Retry,
         SendError,
         SendUnknown,
         SignatureError,
@@ -133,6 +134,7 @@ else:
             "SendUnknown",
             "SignatureError",
             "TaskFailed",
+            "Retry",
             "TimeLimitExceeded",
             "TypedDingoError",
             "Unroutable",
@@ -262,6 +264,7 @@ __all__ = [
     "ResultExpired",
     "NoHandler",
     "TaskFailed",
+    "Retry",
     "TimeLimitExceeded",
     "ErrorCode",
     # values: converters, marshallers, invokers, ids

@@ -95,6 +95,11 @@ class App(TaskDecorator):
         """
         return cast("Result[object]", self._bridge.reattach(self._entry_of(task, type), id))
 
+    def cancel(self, task: TaskOrName, id: str) -> None:
+        """As ``Result.cancel``, for a call of which only the id is known (Go: none). Raises ``ConnectionLost``, or
+        ``ConfigError`` when the broker cannot cancel."""
+        self._bridge.cancel(_name(task), id)
+
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
         them and raises an ``ExceptionGroup`` of those that failed. For the thread or coroutine that enters it."""
@@ -251,6 +256,7 @@ class App(TaskDecorator):
             context=spec.context,
             workers=spec.workers,
             timeout=spec.timeout,
+            retry=spec.retry,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,
             id_maker=spec.id_maker,

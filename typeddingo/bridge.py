@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
@@ -33,6 +33,14 @@ class Bridge(abc.ABC):
     @abc.abstractmethod
     def reattach(self, entry: Entry, id: str) -> object:
         """The ``Result`` of a call that another process has made. Raises ``ConfigError``."""
+
+    @abc.abstractmethod
+    def background(self, callback: Callable[[], None]) -> None:
+        """See ``Home``."""
+
+    @abc.abstractmethod
+    def cancel(self, name: str, id: str) -> None:
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
 
     @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:

@@ -34,13 +34,18 @@ class _Gathered(Result[tuple[object, ...]]):
         super().__init__(
             f"gather({_summary([part.name for part in parts])})", _summary([part.id for part in parts]), Option()
         )
-        self._background = next((part._background for part in parts if part._background is not None), None)
+        self._home = next((part._home for part in parts if part._home is not None), None)
         self._parts = parts
         self._left = len(parts)
         if not parts:
             self._succeed(())
         for part in parts:
             part._on_end(functools.partial(self._part_ended, part))
+
+    def cancel(self) -> None:
+        """Cancel every part. See ``Result.cancel``."""
+        for part in self._parts:
+            part.cancel()
 
     def _part_ended(self, part: Result[object]) -> None:
         if part.ok:

@@ -17,6 +17,7 @@ from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
+from typeddingo.retry import RetryPolicy
 from typeddingo.wire import Wire
 
 __all__ = ["Entry", "Registry", "Send", "SendAsync", "SendMany"]
@@ -45,6 +46,8 @@ class Entry:
     """Workers of its default pool; None: as many as ``Config.workers``."""
     timeout: float | None = None
     """Seconds that one run may take."""
+    retry: RetryPolicy | None = None
+    """Whether it runs again when it has failed; None: never."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT

@@ -104,6 +104,18 @@ class Result(Ending, Generic[R_co]):
     def __aiter__(self) -> Reports[R_co]:
         return self.reports()
 
+    def cancel(self) -> None:
+        """Let the task not start any more, or end soon if it runs (Go: none). Idempotent; of a task that has ended it
+        changes nothing. Thread-safe; blocks until the broker has it on record.
+
+        The result says what came of it: ``TaskFailed`` with ``ErrorCode.CANCELLED``, as soon as a worker has met the
+        task, or what it returned when it was too late. A running ``async def`` is cancelled where it awaits; a function
+        in a thread goes on until it looks at ``Context.cancelled``. Raises ``ConnectionLost``, or ``ConfigError`` when
+        the broker cannot cancel.
+        """
+        if self._state in (OPEN, CLOSED) and self._home is not None:
+            self._home.cancel(self.name, self.id)
+
     # handlers
 
     def on_ok(self, handler: Callable[[R_co], object]) -> Self:

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from typeddingo._io.threads import PREFIX, Deadline, Threads
+from typeddingo.cancelled import Cancelled
 from typeddingo.config import Config
 from typeddingo.events import Event, EventCode, EventLevel, EventMux
 from typeddingo.outcome import MakeOutcome
@@ -60,6 +61,8 @@ class Runtime:
         """Called after every task of a remote worker, in its thread; must not raise."""
         self.window: Window = Window()
         """What the remote workers of this app run, and what they have done lately."""
+        self.cancelled: Cancelled = Cancelled()
+        """What must not start here, or not go on."""
         self.closing = False
         """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
         self.stop: threading.Event = threading.Event()

@@ -10,13 +10,25 @@ import pytest
 from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "option", "role", "config", "events", "ids", "readable", "_io", "_io.*"),
+    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
     ("message", "header"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
     ("broker", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
-    ("context", "failure", "outcome", "window", "task_run", "time_limit", "registry", "runtime", "wire"),
+    (
+        "context",
+        "failure",
+        "outcome",
+        "window",
+        "task_run",
+        "time_limit",
+        "retry",
+        "cancelled",
+        "registry",
+        "runtime",
+        "wire",
+    ),
     ("outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),

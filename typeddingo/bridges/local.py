@@ -8,24 +8,30 @@ By reference after the contract's check, or through the task's marshaller with `
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from typeddingo._io.threads import Deadline
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo._io.timer import Timer
 from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.bridges.local_life import LocalLife
 from typeddingo.broker import Adapter
+from typeddingo.cancelled import TaskKey
 from typeddingo.context import Context, Slot
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
-from typeddingo.execute import Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, shutdown_report
+from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
 from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
 
 __all__ = ["LocalBridge"]
@@ -39,6 +45,8 @@ class LocalBridge(Bridge):
         self._registry = registry
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
+        self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
+        runtime.cancelled.watch(self._cancel)
 
     def join(self, entry: Entry) -> None:
         with self._lock:
@@ -82,19 +90,29 @@ class LocalBridge(Bridge):
     def close(self, deadline: Deadline) -> None:
         with self._lock:
             pools = list(self._pools.values())
+        for call in self._later.close():
+            self._shut(call)
         for pool in pools:
             self._sweep(pool)
         for pool in pools:
             pool.join(deadline)
         for pool in pools:
             self._abandon(pool)
+        self._later.join(deadline)
+
+    def background(self, callback: Callable[[], None]) -> None:
+        """See ``Home``."""
+        self._runtime.handlers.run(callback)
+
+    def cancel(self, name: str, id: str) -> None:
+        self._runtime.cancelled.add(name, id)
 
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
         fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
-        runtime, background = self._runtime, self._runtime.handlers.run
+        runtime = self._runtime
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
@@ -111,13 +129,18 @@ class LocalBridge(Bridge):
                 )
             option = option or default
             outcome = make(name, new_id(name), option)
-            outcome._background = background
+            outcome._home = self
             if wire is None or write is None:
-                put((outcome, args, kwargs, option))
+                call: Local = (outcome, args, kwargs, option, None)
             elif option is usual and not kwargs and (frame := write(outcome.id, args)) is not None:
-                put((outcome, wire, frame, option))
+                call = (outcome, wire, frame, option, None)
             else:
-                put((outcome, wire, wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option)), option))
+                frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option))
+                call = (outcome, wire, frame, option, None)
+            if option.terms is AT_ONCE:
+                put(call)
+            else:
+                self._put_on(option.terms, call)
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -126,6 +149,43 @@ class LocalBridge(Bridge):
 
         return send
 
+    def _put_on(self, terms: Terms, call: Local) -> None:
+        """A call that waits, expires or is urgent."""
+        now = time.time()
+        lifetime = terms.lifetime or (terms.expires - now if terms.expires else math.inf)
+        if lifetime < math.inf:
+            call = (*call[:4], Course(time.monotonic() + lifetime))
+        wait = terms.delay or max(0.0, terms.eta - now)
+        if not wait:
+            self._due(call)
+        elif not self._later.put(call, wait):
+            self._shut(call)
+
+    def _due(self, call: Local) -> None:
+        pool, priority = self._pools[call[0].name], call[3].priority
+        if priority:
+            pool.put_urgent(call, priority)
+        else:
+            pool.put(call)
+        if pool.closed:  # closed since we looked: whoever sees it last ends the call
+            self._sweep(pool)
+
+    def _cancel(self, key: TaskKey) -> None:
+        """Told once of every cancelled task: end it where that can be done at once."""
+
+        def wanted(call: Local) -> bool:
+            return (call[0].name, call[0].id) == key
+
+        for call in self._later.take_out(wanted):
+            self._end_cancelled(call)
+        if (pool := self._pools.get(key[0])) is not None:
+            pool.cancel(wanted)
+
+    def _end_cancelled(self, call: Local) -> None:
+        outcome = call[0]
+        self._runtime.cancelled.forget(outcome.name, outcome.id)
+        outcome._deliver(cancelled_report(outcome.name, outcome.id, call[3]))
+
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:
             if not pool.size and not pool.closed:
@@ -133,17 +193,21 @@ class LocalBridge(Bridge):
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
-        marshal = runtime.config.marshal_locally
+        marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
             return LoopPool(
-                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper), self._shut
+                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper, life), self._shut
             )
         run = through_wire if marshal else by_reference
         return ThreadPool(
-            entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot, runtime.timekeeper), self._shut
+            entry.name,
+            runtime.threads,
+            self._new_slot,
+            lambda slot: run(entry, slot, runtime.timekeeper, life),
+            self._shut,
         )
 
     def _new_slot(self) -> Slot[Local]:
@@ -151,7 +215,13 @@ class LocalBridge(Bridge):
 
     def _describe(self, call: Local) -> Context:
         outcome, option = call[0], call[3]
-        return Context(outcome.name, outcome.id, option, emit=outcome._deliver, cancelled=self._runtime.is_closing)
+        name, id, runtime = outcome.name, outcome.id, self._runtime
+
+        def cancelled() -> bool:
+            return runtime.closing or (name, id) in runtime.cancelled.keys
+
+        attempt = 1 if (course := call[4]) is None else course.retries + 1
+        return Context(name, id, option, attempt=attempt, emit=outcome._deliver, cancelled=cancelled)
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""
