@@ -159,7 +159,7 @@ class Timekeeper:
             return math.inf
         if limit.at > now:
             return limit.at
-        if limit.fired or _struck(limit):
+        if _struck(limit):
             overdue.pop(limit.thread, None)
             return math.inf
         overdue[limit.thread] = limit
