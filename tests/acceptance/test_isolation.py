@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -287,19 +288,182 @@ def test_large_values_go_both_ways(alone: App) -> None:
     assert echo.call(b"small").get(LONG) == b"small"
 
 
-def test_a_failed_task_is_retried_as_its_policy_says(app: App) -> None:
-    again = app.register("dies", apart.dies, isolation="process", retries=1, backoff=0)
-    app.allocate(again)
-    failure = failure_of(lambda: again.call("exits").get(LONG))
-    assert failure.code in (ErrorCode.CHILD_DIED, ErrorCode.INVOKE)
-
-
 def test_nobody_listens_to_a_task_without_reports(app: App, tmp_path: Path) -> None:
     waits = app.register("waits", apart.stubborn, isolation="process", option=Option(ignore_report=True))
     app.allocate(waits)
     waits.call(str(tmp_path / "here"))
     eventually((tmp_path / "here").exists, "it runs", LONG)
     app.close(0.1)
+
+
+# over a server
+
+
+@pytest.fixture(params=["redis", "amqp"])
+def served(request: pytest.FixtureRequest) -> Iterator[App]:
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    with App(url) as app:
+        yield app
+    assert running() == []
+    assert children() == set()
+
+
+@pytest.mark.servers
+def test_over_a_server_tasks_run_in_children_are_limited_and_die_alone(served: App, tmp_path: Path) -> None:
+    add = served.register("add", apart.add, isolation="process")
+    reports = served.register("reports", apart.reports, isolation="process", context=True)
+    dies = served.register("dies", apart.dies, isolation="process")
+    stubborn = served.register("stubborn", apart.stubborn, isolation="process", hard_timeout=SOON)
+    for task in (add, reports, dies, stubborn):
+        served.allocate(task, 2)
+    assert [add.call(number).get(LONG) for number in range(20)] == list(range(1, 21))
+    seen = list(reports.with_options(monitor_progress=True).call(3).reports(LONG))
+    assert [report.progress for report in seen if report.progress] == [(1, 3), (2, 3), (3, 3), (4, None)]
+    assert failure_of(lambda: dies.call("is killed").get(LONG)).code is ErrorCode.CHILD_DIED
+    assert dies.call("not at all").get(LONG) is None
+    failure = failure_of(lambda: stubborn.call(str(tmp_path / "here")).get(LONG))
+    assert failure.code is ErrorCode.HARD_TIME_LIMIT
+
+
+@pytest.mark.servers
+def test_over_a_server_what_runs_at_the_deadline_is_killed_and_given_back(served: App, tmp_path: Path) -> None:
+    waits = served.register("waits", apart.stubborn, isolation="process")
+    served.allocate(waits)
+    note = tmp_path / "here"
+    result = waits.call(str(note))
+    eventually(lambda: note.exists() and note.read_text(), "it runs", LONG)
+    inspector = served._inspector()  # pyright: ignore[reportPrivateUsage]  # what the command line uses
+    eventually(lambda: inspector.queue("waits").running == 1, "the server knows", SECONDS)
+    url = served._where  # pyright: ignore[reportPrivateUsage]
+    served.close(0.1)
+    assert not lives(int(note.read_text()))
+    assert failure_of(lambda: result.get(SECONDS)).code is ErrorCode.SHUTDOWN
+    with App(url) as other:
+        inspector = other._inspector()  # pyright: ignore[reportPrivateUsage]
+        eventually(lambda: inspector.queue("waits").waiting == 1, "it waits for another worker", SECONDS)
+
+
+# a program that is run by its file
+
+
+PROGRAM = """\
+import os
+import sys
+from pathlib import Path
+
+from typeddingo import App, Context, Retry, current_context
+
+print("imported as", __name__, flush=True)
+app = App("local")
+
+
+@app.task(isolation="process", retries=2, backoff=0, workers=1)
+def moody(file: str) -> int:
+    with open(file, "a") as tries:
+        tries.write(current_context().name + "\\n")
+    count = len(Path(file).read_text().splitlines())
+    if count == 1:
+        raise ConnectionError("again")
+    if count == 2:
+        raise Retry(after=0.01)
+    return count
+
+
+@app.task(isolation="process", retries=2, backoff=0, workers=1, retry_on=(ChildProcessError,))
+def mortal(file: str) -> int:
+    with open(file, "a") as tries:
+        tries.write("x")
+    if len(Path(file).read_text()) < 3:
+        os._exit(1)
+    return len(Path(file).read_text())
+
+
+@app.task
+def inner(number: int) -> int:
+    return -number
+
+
+@app.task(isolation="process", workers=1)
+def outer(number: int) -> int:
+    return inner.call(number).get(20)
+
+
+def plain(number: int) -> int:
+    print("plain", number)
+    return number
+
+
+if __name__ == "__main__":
+    with app:
+        late = app.register("late", plain, isolation="process", workers=1)
+        print(moody.call(sys.argv[1] + ".1").get(60), flush=True)
+        print(mortal.call(sys.argv[1] + ".2").get(60), flush=True)
+        print(outer.call(5).get(60), flush=True)
+        print(late.call(6).get(60), flush=True)
+"""
+
+
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_program_that_is_run_by_its_file_is_found_again(tmp_path: Path) -> None:
+    program = tmp_path / "our-program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    done = run(program, str(tmp_path / "tries"))
+    assert done.stderr == ""
+    once = "imported as our-program\n"
+    assert done.stdout == f"imported as __main__\n{once}3\n{once}{once}{once}3\n{once}-5\n{once}plain 6\n6\n"
+    assert (tmp_path / "tries.1").read_text() == "our-program.moody\n" * 3
+
+
+@pytest.mark.parametrize("start", ["app.allocate(plain)", "plain.call(1)", "app.run_worker()"])
+def test_a_program_that_starts_while_it_is_imported_is_told_what_to_write(tmp_path: Path, start: str) -> None:
+    program = tmp_path / "careless.py"
+    program.write_text(
+        "from typeddingo import App\n"
+        "app = App('local')\n"
+        "@app.task(isolation='process')\n"
+        "def plain(number: int) -> int:\n    return number\n"
+        f"if __name__ != '__main__':\n    {start}\n"
+        "print(plain.call(1).wait(60).error)\n"
+        "app.close()\n",
+        encoding="utf-8",
+    )
+    done = run(program)
+    assert done.stderr == ""
+    assert "careless.py:7" in done.stdout
+    assert 'belongs under if __name__ == "__main__":' in done.stdout
+
+
+def test_a_program_that_cannot_be_imported_again_says_why(tmp_path: Path) -> None:
+    program = tmp_path / "moody.py"
+    program.write_text(
+        "from typeddingo import App\n"
+        "if __name__ != '__main__':\n    raise RuntimeError('not twice')\n"
+        "app = App('local')\n"
+        "@app.task(isolation='process')\n"
+        "def plain(number: int) -> int:\n    return number\n"
+        "print(plain.call(1).wait(60).error)\n"
+        "app.close()\n",
+        encoding="utf-8",
+    )
+    done = run(program)
+    assert done.stderr == ""
+    assert "moody cannot be imported" in done.stdout
+    assert "RuntimeError: not twice" in done.stdout
+
+
+def test_what_was_typed_at_a_prompt_is_refused() -> None:
+    typed = (
+        "from typeddingo import App\n"
+        "app = App('local')\n"
+        "def plain() -> None: ...\n"
+        "app.register('plain', plain, isolation='process').call()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", typed], capture_output=True, text=True, check=False, timeout=60)
+    assert "ConfigError: task 'plain' cannot be found by a child process: this program was not started" in done.stderr
 
 
 # what cannot be found
