@@ -96,7 +96,7 @@ class TaskSettings(TypedDict, total=False):
     max_delay: float
     """Seconds: no such pause is longer; 600 by default."""
     isolation: Literal["process"] | None
-    """``"process"``: each worker runs it in a child process of its own, which can be killed, and uses another processor.
+    """``"process"``: each worker runs it in a child process of its own, which can be killed and uses another processor.
     It must be a function at the top level of a module: the child imports it."""
     hard_timeout: float | None
     """Seconds after which that process is killed; the task has failed with ``ErrorCode.HARD_TIME_LIMIT``."""

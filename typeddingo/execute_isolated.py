@@ -52,14 +52,13 @@ def through_child(entry: Entry, slot: Slot[Any], children: Children, life: Life)
         if option.monitor_progress:
             announce(outcome, option)
         try:
-            report: Report[object] | None = _run(seat, slot, wire, outcome.name, outcome.id, frame)
+            report = _run(seat, slot, wire, outcome.name, outcome.id, frame)
         except Abandoned:
-            report = shutdown_report(outcome.name, outcome.id, option)
-        else:
-            if report is not None and report.failed:
-                report = life.failed(call, report, slot.verdict)
-        if report is not None:
-            outcome._deliver(report)
+            outcome._deliver(shutdown_report(outcome.name, outcome.id, option))
+            return
+        last = life.failed(call, report, slot.verdict) if report.failed else report
+        if last is not None:
+            outcome._deliver(last)
 
     return run
 

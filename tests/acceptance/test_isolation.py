@@ -161,7 +161,8 @@ def test_a_soft_limit_ends_it_in_the_child_which_stays(app: App) -> None:
     for task in (spins, never):
         app.allocate(task)
         for _ in range(2):
-            failure = failure_of(lambda task=task: task.call().get(LONG))  # type: ignore[misc]
+            failure = task.call().wait(LONG).error
+            assert failure is not None
             assert failure.code is ErrorCode.TIME_LIMIT
     assert "time.monotonic() < end" in failure_of(lambda: spins.call().get(LONG)).traceback
 
@@ -172,7 +173,8 @@ def test_a_task_that_ignores_its_limit_is_killed_with_its_process(app: App, tmp_
     pids: set[int] = set()
     for number in range(2):
         note = tmp_path / str(number)
-        failure = failure_of(lambda note=note: stubborn.call(str(note)).get(LONG))  # type: ignore[misc]
+        failure = stubborn.call(str(note)).wait(LONG).error
+        assert failure is not None
         assert failure.code is ErrorCode.HARD_TIME_LIMIT
         assert failure.message == "it ran for longer than its hard time limit of 0.3 s; its process was killed"
         pids.add(int(note.read_text()))
@@ -475,23 +477,24 @@ def test_what_has_no_name_at_the_top_of_a_module_is_refused_at_once(alone: App) 
     class Service:
         def method(self) -> None: ...
 
-    class Callable_:  # noqa: N801  # as it is called
+    class Callable_:
         def __call__(self) -> None: ...
 
-    for fn, what in [
+    refused: list[tuple[Callable[[], None], str]] = [
         (inner, "a function inside a function"),
         (lambda: None, "a lambda"),
         (Service().method, "a method"),
         (Callable_(), "an object of type Callable_"),
-    ]:
+    ]
+    for fn, what in refused:
         with pytest.raises(ConfigError, match=f"task 'x' is {what}.*write it with def, at the top level of a module"):
             alone.register("x", fn, isolation="process")
     tasks = Tasks()
     with pytest.raises(ConfigError, match="a method"):
 
-        class Other:
+        class Other(Service):  # pyright: ignore[reportUnusedClass]  # it does not come to be
             @tasks.task(name="x", isolation="process")
-            def method(self) -> None: ...
+            def other(self) -> None: ...
 
 
 def hidden() -> None: ...

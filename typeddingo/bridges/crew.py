@@ -173,8 +173,8 @@ def _need(entry: Entry, consumer: Adapter, config: Config) -> None:
     for what, seconds in (("timeout", entry.timeout), ("hard_timeout", entry.hard_timeout)):
         if longest is not None and seconds is not None and seconds >= longest:
             raise ConfigError(
-                f"allocate({entry.name!r}): its {what} of {seconds:g} s is no shorter than the {longest:g} s after which "
-                f"the broker hands it to another worker: set a shorter {what}=, or let the broker wait for longer"
+                f"allocate({entry.name!r}): its {what} of {seconds:g} s is no shorter than the {longest:g} s after "
+                f"which the broker hands it to another worker: set a shorter {what}=, or let the broker wait for longer"
             )
 
 

@@ -185,8 +185,8 @@ def _found(job: Job) -> tuple[Entry, Registry]:
         return found[0]
     if not job.usual:
         raise _NotFound(
-            f"task {job.task!r} is not registered when its process imports {place.module}. With retries, a converter or "
-            "a marshaller of its own it must be: decorate it, or register it, at the top level of that module"
+            f"task {job.task!r} is not registered when its process imports {place.module}. With retries, a "
+            "converter or a marshaller of its own it must be: decorate it at the top level of that module"
         )
     settings = dict(job.settings)
     contract = Contract.of(

@@ -1,1 +1,1 @@
-"""Tasks that run in child processes: what a worker and its child say to each other, and who looks after the children."""
+"""Tasks in child processes: what a worker and its child say to each other, and who looks after the children."""

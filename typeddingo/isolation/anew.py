@@ -17,11 +17,11 @@ __all__ = ["State", "need_imported", "put_off", "state"]
 class State:
     """Of this process."""
 
-    importing = False
+    importing: bool = False
     """It is a child, and the program's module is running."""
 
 
-state = State()
+state: State = State()
 
 
 def need_imported(what: str) -> None:

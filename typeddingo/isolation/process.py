@@ -1,4 +1,4 @@
-"""One child process, seen by the worker that owns it. Comes from a ``Seat``, goes to ``commands.isolated``, its side."""
+"""One child process, seen by the worker that owns it. Comes from a ``Seat``, goes to ``commands.isolated``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Child:
         finally:
             far.close()
             line_far.close()
-        self.channel = Channel(near)
+        self.channel: Channel = Channel(near)
         self._line = line
 
     @property
