@@ -18,7 +18,7 @@ from typeddingo.header import Header
 from typeddingo.isolation.abandoned import Abandoned
 from typeddingo.isolation.children import Children
 from typeddingo.isolation.seat import Seat
-from typeddingo.message import Failure, Report, TaskMessage
+from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.outcome import shutdown_report
 from typeddingo.registry import Entry
 from typeddingo.wire import Wire
@@ -74,6 +74,8 @@ def _run(seat: Seat, slot: Slot[Any], wire: Wire, name: str, id: str, frame: byt
     slot.verdict = answer.verdict
     if answer.failure is not None:
         return failed(name, id, context.option, answer.failure)
+    if (values := wire.plain.read_success(answer.report, id)) is not None:
+        return Report(name, id, Status.SUCCESS, context.option, None, values, wire.join_returns(values))
     try:
         return wire.decode_report(Header.from_bytes(answer.report), answer.report)
     except Exception as error:

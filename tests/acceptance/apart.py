@@ -13,7 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from typeddingo import Context, current_context
+from typeddingo import Context, Retry, Tasks, current_context
+
+tasks = Tasks()
 
 
 @dataclass(frozen=True)
@@ -118,3 +120,26 @@ def echo(data: bytes) -> bytes:
 
 def talks(text: str) -> None:
     print(text, end="")
+
+
+@tasks.task(name="moody", isolation="process", retries=2, backoff=0)
+def moody(file: str) -> int:
+    """Fails once, asks for another run, succeeds."""
+    with Path(file).open("a", encoding="utf-8") as tries:
+        tries.write(f"{current_context().attempt} ")
+    count = len(Path(file).read_text(encoding="utf-8").split())
+    if count == 1:
+        raise ConnectionError("again")
+    if count == 2:
+        raise Retry(after=0.01)
+    return count
+
+
+@tasks.task(name="mortal", isolation="process", retries=5, backoff=0, retry_on=(ChildProcessError,))
+def mortal(file: str) -> int:
+    """Dies twice, fails in the end."""
+    with Path(file).open("a", encoding="utf-8") as tries:
+        tries.write("x")
+    if len(Path(file).read_text(encoding="utf-8")) < 3:
+        os._exit(1)
+    raise ConnectionError("not again")

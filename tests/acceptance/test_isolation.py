@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance import apart
+from tests.acceptance.test_fork import in_a_child
 from tests.leftovers import running
 from tests.unit.by_hand import SECONDS
 from typeddingo import (
@@ -27,6 +29,7 @@ from typeddingo import (
 )
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
+from typeddingo.isolation.seat import LOOK_SECONDS
 from typeddingo.message import Failure
 from typeddingo.testing import eventually
 
@@ -290,6 +293,52 @@ def test_large_values_go_both_ways(alone: App) -> None:
     assert echo.call(b"small").get(LONG) == b"small"
 
 
+def test_a_failed_task_is_retried_as_its_policy_says(tmp_path: Path) -> None:
+    """Of a collection, which the child does not see included: it knows the policy all the same."""
+    with named() as app:
+        app.include(apart.tasks)
+        app.allocate("moody")
+        app.allocate("mortal")
+        assert app.call("moody", str(tmp_path / "moody")).get(LONG) == 3
+        assert (tmp_path / "moody").read_text() == "1 2 3 "
+        failure = failure_of(lambda: app.call("mortal", str(tmp_path / "mortal")).get(LONG))
+        assert (failure.code, failure.message) == (ErrorCode.PANIC, "not again")
+        assert (tmp_path / "mortal").read_text() == "xxx"
+
+
+def test_an_idle_child_that_is_killed_costs_no_task_anything(alone: App) -> None:
+    pid = alone.register("pid", apart.pid, isolation="process")
+    alone.allocate(pid)
+    first = pid.call().get(LONG)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: not lives(first), "it is dead", SECONDS)
+    time.sleep(2 * LOOK_SECONDS)
+    assert pid.call().get(LONG) != first
+
+
+def test_a_fork_of_the_worker_has_children_of_its_own(alone: App) -> None:
+    pid = alone.register("pid", apart.pid, isolation="process", workers=1)
+    first = pid.call().get(LONG)
+    assert in_a_child(lambda: pid.call().get(LONG) != first) == "True"
+    assert pid.call().get(LONG) == first
+
+
+def test_a_task_may_print_and_is_heard_though_it_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "loud.py"
+    program.write_text(
+        "import time\n"
+        "from typeddingo import App\n"
+        "from tests.acceptance import apart\n"
+        "if __name__ == '__main__':\n"
+        "    with App('local') as app:\n"
+        "        app.register('talks', apart.talks, isolation='process', workers=1).call('hello').get(60)\n"
+        "        app.close(0)\n",
+        encoding="utf-8",
+    )
+    done = run(program)
+    assert (done.stderr, done.stdout) == ("", "hello")
+
+
 def test_nobody_listens_to_a_task_without_reports(app: App, tmp_path: Path) -> None:
     waits = app.register("waits", apart.stubborn, isolation="process", option=Option(ignore_report=True))
     app.allocate(waits)
@@ -336,12 +385,12 @@ def test_over_a_server_what_runs_at_the_deadline_is_killed_and_given_back(served
     eventually(lambda: note.exists() and note.read_text(), "it runs", LONG)
     inspector = served._inspector()  # pyright: ignore[reportPrivateUsage]  # what the command line uses
     eventually(lambda: inspector.queue("waits").running == 1, "the server knows", SECONDS)
-    url = served._where  # pyright: ignore[reportPrivateUsage]
+    url = served._where  # pyright: ignore[reportPrivateUsage]  # as above
     served.close(0.1)
     assert not lives(int(note.read_text()))
     assert failure_of(lambda: result.get(SECONDS)).code is ErrorCode.SHUTDOWN
     with App(url) as other:
-        inspector = other._inspector()  # pyright: ignore[reportPrivateUsage]
+        inspector = other._inspector()  # pyright: ignore[reportPrivateUsage]  # as above
         eventually(lambda: inspector.queue("waits").waiting == 1, "it waits for another worker", SECONDS)
 
 
@@ -407,7 +456,8 @@ if __name__ == "__main__":
 
 def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", str(program), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=env)
 
 
 def test_a_program_that_is_run_by_its_file_is_found_again(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.app import open_apps
+from typeddingo.app import App, open_apps
 from typeddingo.commands.locate import told
-from typeddingo.config import Limits
+from typeddingo.config import Config, Limits
 from typeddingo.context import Context, Slot, current_slot
 from typeddingo.contract import Contract
 from typeddingo.execute import failed, perform, perform_async
@@ -37,6 +37,7 @@ from typeddingo.message import Report, TaskMessage
 from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
 from typeddingo.task import Task
+from typeddingo.tasks import declaration
 from typeddingo.time_limit import Timekeeper
 from typeddingo.wire import Wire
 
@@ -52,11 +53,8 @@ def main(given: dict[str, Any]) -> None:
         os.register_at_fork(after_in_child=sock.close)  # the worker must see our end, whatever a task leaves behind
     _live_no_longer_than(line)
     channel = Channel(work)
-    try:
-        with contextlib.suppress(EOFError):
-            _serve(job, channel)
-    finally:
-        sys.stdout.flush()
+    with contextlib.suppress(EOFError):
+        _serve(job, channel)
 
 
 def _serve(job: Job, channel: Channel) -> None:
@@ -125,9 +123,7 @@ class _Room:
             self._slot.job = _Here(number, frame.extra, task)
             report = work(task)
             self._slot.job = None
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # the task has closed it
-                stream.flush()
+        _flush()
         if report.failed and (verdict := self._slot.verdict).again:
             after = b"" if verdict.after is None else AFTER.pack(verdict.after)
             self._channel.send(Frame(Kind.VERDICT, after, number, 1))
@@ -159,16 +155,48 @@ class _Room:
             return None
 
 
+def _flush() -> None:
+    """A child may be killed: what its tasks have printed is not lost with it."""
+    try:
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):  # there is none, or a task has closed it
+        return
+
+
 class _NotFound(Exception):
     """Says what to do."""
 
 
 def _found(job: Job) -> tuple[Entry, Registry]:
     """The task, by the name of its function; what else its app has is left alone."""
-    place = Place(*job.place)
+    found = _imported(Place(*job.place))
+    handle = cast("Task[..., object]", found) if isinstance(found, Task) else None
+    fn = cast("Callable[..., object]", found) if handle is None else handle.fn
+    registries = [app._registry for app in open_apps()]
+    named = [(entry, reg) for reg in registries if (entry := reg.find(job.task)) is not None and entry.fn is fn]
+    other = [(entry, reg) for reg in registries for entry in reg if entry.fn is fn]
+    if registered := (named or other):
+        return registered[0]
+    if handle is not None and (declared := declaration(handle)) is not None:
+        app = App("local", config=Config(limits=Limits(**job.limits)))
+        app._add(*declared)
+        return app._registry.get(handle.name), app._registry
+    if not job.usual:
+        raise _NotFound(
+            f"task {job.task!r} is not registered when its process imports {job.place[0]}. With retries, a converter "
+            "or a marshaller of its own it must be: decorate it at the top level of that module"
+        )
+    settings = dict(job.settings)
+    contract = Contract.of(fn, name=job.task, context=settings["context"], strict=settings.pop("strict"))
+    registry = Registry(SeqIDMaker(), Limits(**job.limits))
+    registry.add(entry := Entry(job.task, fn, contract, **settings))
+    return entry, registry
+
+
+def _imported(place: Place) -> object:
     anew.state.importing = True
     try:
-        fn = _function(place.find())
+        return place.find()
     except Exception as error:
         raise _NotFound(f"its process did not find it: {told(place.module, error)}") from error
     except SystemExit:
@@ -178,31 +206,6 @@ def _found(job: Job) -> tuple[Entry, Registry]:
         ) from None
     finally:
         anew.state.importing = False
-    registries = [app._registry for app in open_apps()]
-    named = [(entry, reg) for reg in registries if (entry := reg.find(job.task)) is not None and entry.fn is fn]
-    other = [(entry, reg) for reg in registries for entry in reg if entry.fn is fn]
-    if found := (named or other):
-        return found[0]
-    if not job.usual:
-        raise _NotFound(
-            f"task {job.task!r} is not registered when its process imports {place.module}. With retries, a "
-            "converter or a marshaller of its own it must be: decorate it at the top level of that module"
-        )
-    settings = dict(job.settings)
-    contract = Contract.of(
-        cast("Callable[..., object]", fn),
-        name=job.task,
-        context=settings["context"],
-        strict=settings.pop("strict"),
-    )
-    registry = Registry(SeqIDMaker(), Limits(**job.limits))
-    entry = Entry(job.task, contract.fn, contract, **settings)
-    registry.add(entry)
-    return entry, registry
-
-
-def _function(found: object) -> object:
-    return cast("Task[..., object]", found).fn if isinstance(found, Task) else found
 
 
 def _live_no_longer_than(line: socket.socket) -> None:

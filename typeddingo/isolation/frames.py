@@ -76,7 +76,8 @@ class Channel:
             return frame
 
     def look(self) -> Frame | None:
-        """The next one, if it is there; None also while another thread waits for it."""
+        """The next one, if it is there; None also while another thread waits for it. Not for a channel with a limit:
+        it would be waited for so long."""
         if not self._receiving.acquire(blocking=False):
             return None
         try:
@@ -89,6 +90,19 @@ class Channel:
             return frame
         finally:
             self._receiving.release()
+
+    def is_cut(self) -> bool:
+        """The other side is gone, and has left nothing to read. Does not wait."""
+        limit = self._sock.gettimeout()
+        self._sock.settimeout(0)
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self._sock.settimeout(limit)
 
     def limit(self, seconds: float | None) -> None:
         """From now on, sending and each wait for bytes raise ``TimeoutError`` after so long."""

@@ -26,7 +26,12 @@ class Child:
     def __init__(self, job: Job) -> None:
         """Starts it; does not wait for it. Raises ``OSError`` when the system has no room for it."""
         near, far = socket.socketpair()
-        line, line_far = socket.socketpair()
+        try:
+            line, line_far = socket.socketpair()
+        except OSError:
+            near.close()
+            far.close()
+            raise
         try:
             told = job.to_json(far.fileno(), line_far.fileno())
             self._process = subprocess.Popen(

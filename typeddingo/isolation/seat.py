@@ -23,6 +23,8 @@ __all__ = ["AFTER", "Answer", "Seat"]
 
 START_SECONDS = 60.0
 """A child that has not imported the program by then never will."""
+LOOK_SECONDS = 0.1
+"""A child that has been idle for so long is looked at before it is relied upon."""
 AFTER = struct.Struct(">d")
 """Seconds in a VERDICT frame."""
 
@@ -63,6 +65,7 @@ class Seat:
         self._child: Child | None = None
         self._run: _Run | None = None
         self._number = 0
+        self._idle_since = 0.0
         self._closed = False
 
     def run(self, key: TaskKey, frame: bytes, attempt: int, on_progress: Callable[[bytes], object]) -> Answer:
@@ -92,6 +95,7 @@ class Seat:
             raise
         with self._lock:
             self._run = None
+        self._idle_since = monotonic()
         if run.abandoned or run.end is not None:
             self._drop()
         if answer.report:
@@ -142,7 +146,9 @@ class Seat:
     def _started(self, run: _Run) -> Child:
         """The child, which has imported the program."""
         if self._child is not None:
-            return self._child
+            if monotonic() - self._idle_since < LOOK_SECONDS or not self._child.channel.is_cut():
+                return self._child
+            self._drop()  # it has died while it had nothing to do: no task has anything to do with that
         child = Child(self._job)
         with self._lock:
             self._child = child
