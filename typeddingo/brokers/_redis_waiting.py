@@ -42,8 +42,8 @@ local function untaken(key, count)
   return false
 end
 
--- Let it wait in ``what``. Ids may be there twice: some makers of ids count, in many processes. What one script puts there
--- stays in order.
+-- Let it wait in ``what``. Ids may be there twice: some makers of ids count, in many processes. What one script puts
+-- there stays in order.
 local nth = 0
 local function put(key, what, score, id, fields)
   if redis.call('HEXISTS', beside(key, 'waits'), id) == 1 then
@@ -76,7 +76,8 @@ end
 
 -- Move what is due. Returns the milliseconds until the next one is; -1: there is none.
 local function promote(key, time)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beside(key, 'later'), '-inf', string.format('%.3f', time), 'LIMIT', 0, {AT_ONCE})) do
+  local until_now = string.format('%.3f', time)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beside(key, 'later'), 0, until_now, 'LIMIT', 0, {AT_ONCE})) do
     local fields = pick(key, 'later', id)
     if fields then store(key, string.match(id, '^(.*)\\n%d+$') or id, fields, time) end
   end
