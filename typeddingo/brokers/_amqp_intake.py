@@ -15,6 +15,7 @@ from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_prefetch import Demand
 from typeddingo.brokers._amqp_shelf import Shelf
 from typeddingo.errors import ConfigError, WireError
@@ -59,6 +60,7 @@ class Intake:
         queue: TaskQueue,
         link: Link,
         mover: Mover,
+        notices: Notices,
         tell: Tell,
         bound: int,
         over: Callable[[], object],
@@ -82,6 +84,7 @@ class Intake:
         self._queue = queue
         self._link = link
         self._mover = mover
+        self._notices = notices
         self._tell = tell
         self._over = over
         self._consumer = TaskConsumer(link, queue, self, self.demand.level)
@@ -93,8 +96,8 @@ class Intake:
     # From any thread.
 
     def begin(self) -> None:
-        """Start to consume."""
-        self._link.submit(lambda: self._link.add(self._consumer))
+        """Start to consume, once it is known what was cancelled."""
+        self._link.submit(partial(self._notices.when_caught_up, self._consume))
 
     def is_ours(self, message: Arrived) -> bool:
         """The server waits for our word on it, or has it no more."""
@@ -226,6 +229,10 @@ class Intake:
             self._link.later(LOOK_SECONDS, self._look)
 
     # Inside.
+
+    def _consume(self) -> None:
+        if not self._stopping:
+            self._link.add(self._consumer)
 
     def _look(self) -> None:
         self._looking = False

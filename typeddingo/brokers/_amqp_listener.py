@@ -20,6 +20,7 @@ from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Receipt
 from typeddingo.brokers._amqp_intake import Intake, PutOff, Refused, Tell
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.errors import ConfigError
 
 __all__ = ["AmqpListener"]
@@ -51,6 +52,7 @@ class AmqpListener(Listener):
         queue: TaskQueue,
         link: Link,
         mover: Mover,
+        notices: Notices,
         gate: Gate,
         tell: Tell,
         prefetch: int,
@@ -62,7 +64,7 @@ class AmqpListener(Listener):
         self._gate = gate
         self._at_most_once = settings.layout == "dingo"
         self._bound = min(prefetch, settings.prefetch or prefetch)
-        self._intake = Intake(name, queue, link, mover, tell, self._bound, partial(forget, self))
+        self._intake = Intake(name, queue, link, mover, notices, tell, self._bound, partial(forget, self))
         self._changed = self._intake.changed
 
     @property

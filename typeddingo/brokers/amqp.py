@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.amqp_answer import Answer
 from typeddingo._io.amqp_link import Link
@@ -22,17 +22,19 @@ from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parc
 from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_terms import message_on
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.terms import AT_ONCE
 
 __all__ = ["AmqpBroker", "connect"]
 
-FEATURES = Feature.LATER | Feature.EXPIRY
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -68,6 +70,7 @@ class AmqpBroker(NamedBroker, Inspector):
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
         self._publisher = Publisher(self._sending)
         self._mover = Mover(self._publisher)
+        self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
         self._gate = Gate()
         self._lock = threading.Lock()
@@ -115,7 +118,7 @@ class AmqpBroker(NamedBroker, Inspector):
 
     @property
     def features(self) -> Feature:
-        """In the native layout: later (for 77 days at most, in steps of 0.05 s) and expiry."""
+        """In the native layout: later (for 77 days at most, in steps of 0.05 s), expiry, cancelling."""
         return FEATURES if self.settings.layout == "native" else Feature.NONE
 
     @property
@@ -142,6 +145,7 @@ class AmqpBroker(NamedBroker, Inspector):
                 queue,
                 self._receiving,
                 self._mover,
+                self._notices,
                 self._gate,
                 self._tell,
                 prefetch,
@@ -150,6 +154,18 @@ class AmqpBroker(NamedBroker, Inspector):
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
         return listener
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. RabbitMQ lets nobody look for a task in a queue, so it is always False: the task
+        ends as cancelled when a worker gets it, one that is not due yet not before it is."""
+        if self.settings.layout != "native":
+            return super().cancel(metas)
+        self._notices.cancel(metas)
+        return [False] * len(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._notices.watch(tell)
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
@@ -216,6 +232,10 @@ class AmqpBroker(NamedBroker, Inspector):
 
     def _tell_consumer(self, level: EventLevel, what: str) -> None:
         self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, EventCode.CONNECTION, what)
+
+    def _tell_refused(self, error: ConfigError) -> None:
+        what = f"nothing can be cancelled, and urgent tasks may not be seen: {error}"
+        self._publish(Role.NAMED_CONSUMER, EventLevel.ERROR, EventCode.CONNECTION, what)
 
     def _tell(self, level: EventLevel, code: EventCode, what: str, name: str, id: str) -> None:
         self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, code, what, name, id)
