@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from typeddingo._io.amqp_consumer import Arrived, TaskConsumer
 from typeddingo._io.amqp_link import Link
+from typeddingo._io.amqp_message import Route
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._amqp_mover import Mover
@@ -205,12 +206,13 @@ class Intake:
         """To the server, for others."""
         live = [message for message in messages if self.is_ours(message)]
         self._move(len(live))
-        self._mover.give_back(self._consumer, self._queue.send, self._queue.suspect, live, self._moved)
+        self._mover.give_back(self._consumer, self._home_of, live, self._moved)
 
     def stop(self) -> None:
         """Take no more, and give back what nobody has taken."""
         if not self._stopping:
             self._stopping = True
+            self._notices.leave(self._name, self._consumer.take_urgent)
             self._consumer.stop(self._on_stopped)
 
     def leave(self) -> None:
@@ -232,7 +234,14 @@ class Intake:
 
     def _consume(self) -> None:
         if not self._stopping:
+            self._notices.follow(self._name, self._consumer.take_urgent)
             self._link.add(self._consumer)
+
+    def _home_of(self, message: Arrived) -> Route:
+        """Where it came from."""
+        if message.suspect:
+            return self._queue.suspect
+        return self._queue.life.to(message.priority) if self._queue.life is not None else self._queue.send
 
     def _look(self) -> None:
         self._looking = False

@@ -75,19 +75,17 @@ class Mover:
     def give_back(
         self,
         consumer: TaskConsumer,
-        route: Route,
-        suspects: Route,
+        to: Callable[[Arrived], Route],
         messages: Sequence[Arrived],
         done: Callable[[], object],
     ) -> None:
-        """To their queue, as if nobody had had them. A server that would count that as a failure gets them anew.
-        ``done`` is called once for each."""
+        """To the queue they came from, as if nobody had had them. A server that would count that as a failure gets them
+        anew. ``done`` is called once for each."""
         for message in messages:
             headers = message.kept
             if message.attempts:
                 headers[ATTEMPTS] = message.attempts
-            to = suspects if message.suspect else route
-            move = _Move(consumer, to, message, done, headers, stubborn=False)
+            move = _Move(consumer, to(message), message, done, headers, stubborn=False)
             if consumer.gives_back_for_free and not message.acknowledged:
                 consumer.link.submit(partial(self._requeue, move))
             else:

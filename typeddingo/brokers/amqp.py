@@ -34,7 +34,7 @@ from typeddingo.terms import AT_ONCE
 
 __all__ = ["AmqpBroker", "connect"]
 
-FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -103,11 +103,9 @@ class AmqpBroker(NamedBroker, Inspector):
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
             if terms is not AT_ONCE:
                 usual = False
-        answer = _Confirmation(len(parcels), self.settings.send_timeout)
         if not usual:
-            now = time.time()
-            self._publisher.publish([message_on(self._queue(each.meta.name), each, answer, now) for each in parcels])
-            return answer
+            return self._send_on_terms(parcels)
+        answer = _Confirmation(len(parcels), self.settings.send_timeout)
         native = self.carries_reply_to
         messages = [
             Message(self._queue(meta.name).send, body, answer, id=meta.id, reply_to=meta.reply_to if native else "")
@@ -118,7 +116,7 @@ class AmqpBroker(NamedBroker, Inspector):
 
     @property
     def features(self) -> Feature:
-        """In the native layout: later (for 77 days at most, in steps of 0.05 s), expiry, cancelling."""
+        """In the native layout: later (for 77 days at most, in steps of 0.05 s), expiry, cancelling and priorities."""
         return FEATURES if self.settings.layout == "native" else Feature.NONE
 
     @property
@@ -213,6 +211,14 @@ class AmqpBroker(NamedBroker, Inspector):
     def purge(self, name: str, keys: Sequence[str] | None = None) -> int:
         """See ``Inspector.purge``."""
         return self._inspector.purge(name, self._queue(name), keys)
+
+    def _send_on_terms(self, parcels: Sequence[Parcel]) -> Confirmation:
+        urgent = self._notices.unknown({(meta.name, terms.priority) for meta, _, terms in parcels if terms.priority})
+        answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout)
+        now = time.time()
+        messages = [message_on(self._queue(each.meta.name), each, answer, now) for each in parcels]
+        self._publisher.publish(messages + self._notices.announcements(urgent, answer))
+        return answer
 
     def _held(self, name: str) -> int:
         with self._lock:
