@@ -31,8 +31,8 @@ FRAGILE = frozenset({"acquire", "release", "__enter__", "__exit__", "_acquireLoc
 LOCKS = frozenset({"threading", "importlib._bootstrap", "_weakrefset", "weakref"})
 """Modules that take a lock and give it back without a ``with``: not struck there ..."""
 PREPARED = frozenset({"wait", "wait_for", "join"})
-"""... but in the functions of ``threading`` that wait, which expect a KeyboardInterrupt at any time. Not in what ``join``
-calls before Python 3.13: that takes a thread which still runs for one that has ended."""
+"""... but in the functions of ``threading`` that wait, which expect a KeyboardInterrupt at any time. Not in what
+``join`` calls before Python 3.13: it takes a thread that still runs for one that has ended."""
 
 overdue: dict[int, Limit] = {}
 """By thread: the limits that are over, of tasks that were in our code when they were to be struck."""

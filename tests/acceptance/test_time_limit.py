@@ -246,9 +246,11 @@ def _copies() -> None:
 
 
 def _starts() -> None:
-    """Until it runs, a new thread cannot be told from the one that has started it."""
-    while True:
+    """Until it runs, a new thread cannot be told from the one that has started it: neither is struck meanwhile."""
+    end = time.monotonic() + 4 * SOON
+    while time.monotonic() < end:
         threading.Thread(target=lambda: None).start()
+    spin()
 
 
 NEEDS_313 = pytest.mark.skipif(sys.version_info < (3, 13), reason="join is not prepared for an exception")
