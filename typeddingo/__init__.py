@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
     from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
     from typeddingo.option import Option
+    from typeddingo.pipeline import Pipeline, each
     from typeddingo.reports import Reports
     from typeddingo.result import Result
     from typeddingo.role import Role
@@ -188,6 +189,10 @@ else:
             "TaskMessage",
         ),
         "option": ("Option",),
+        "pipeline": (
+            "Pipeline",
+            "each",
+        ),
         "reports": ("Reports",),
         "result": ("Result",),
         "role": ("Role",),
@@ -223,6 +228,8 @@ __all__ = [
     "Task",
     "SyncTask",
     "AsyncTask",
+    "Pipeline",
+    "each",
     # what comes back
     "Result",
     "gather",

@@ -8,19 +8,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
+from typeddingo.journey import Step
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
 from typeddingo.wire import Wire
 
-__all__ = ["Entry", "Registry", "Send", "SendAsync", "SendMany"]
+__all__ = ["Entry", "Launcher", "Registry", "Send", "SendAsync", "SendMany"]
 
 Send: TypeAlias = "Callable[[tuple[object, ...], Mapping[str, object], Option | None], object]"
 """One call: arguments, named arguments, option (None: the task's own). Returns the ``Result``."""
@@ -30,6 +31,26 @@ SendAsync: TypeAlias = (
 """The same, without blocking an event loop."""
 SendMany: TypeAlias = "Callable[[Sequence[tuple[object, ...]], Option | None], list[object]]"
 """Many calls; every row is checked before the first is sent."""
+
+
+class Launcher(Protocol):
+    """Sends pipelines: the first step, which knows the others. Raises what a call raises, before anything is sent."""
+
+    def launch(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """The ``Result`` of the whole."""
+        ...
+
+    async def launch_async(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """The same, without blocking an event loop."""
+        ...
+
+    def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
+        """Every row is checked before the first is sent."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +79,10 @@ class Entry:
     send_async: SendAsync = field(init=False, repr=False)
     send_many: SendMany = field(init=False, repr=False)
     """All three compiled by the bridge from the above."""
+    launcher: Launcher = field(init=False, repr=False)
+    """The bridge itself, for pipelines."""
+    listed: Entry | None = field(default=None, repr=False)
+    """See ``list_of``."""
 
 
 class Registry:
@@ -112,7 +137,7 @@ class Registry:
         entry = self.get(name)
         self._prepare(entry, task, report)
         entry.marshaller, entry.report_marshaller = task, report
-        entry.wire = None
+        entry.wire = entry.listed = None
         return entry
 
     def set_id_maker(self, name: str, id: int) -> Entry:

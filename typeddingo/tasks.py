@@ -9,6 +9,7 @@ from typeddingo.contract import Contract
 from typeddingo.decorator import TaskDecorator, TaskSpec
 from typeddingo.errors import ConfigError
 from typeddingo.option import Option
+from typeddingo.registry import Launcher
 from typeddingo.task import Sender
 
 __all__ = ["Tasks"]
@@ -45,6 +46,14 @@ class _Socket:
     @property
     def send_many(self) -> Callable[[Sequence[tuple[object, ...]], Option | None], object]:
         return self._plugged().send_many
+
+    @property
+    def owner(self) -> object:
+        return None if self.plug is None else self.plug.owner
+
+    @property
+    def launcher(self) -> Launcher:
+        return self._plugged().launcher
 
     def _plugged(self) -> Sender:
         if (plug := self.plug) is None:

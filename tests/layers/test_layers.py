@@ -11,8 +11,8 @@ from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
-    ("message", "header"),
-    ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
+    ("journey", "message", "header"),
+    ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "fitting", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
     ("broker", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
@@ -26,13 +26,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "retry",
         "cancelled",
         "registry",
+        "entries",
         "runtime",
         "wire",
     ),
-    ("outbox", "reception", "desk"),
+    ("patience", "steps", "relay", "outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
-    ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks"),
+    ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks", "pipeline"),
     ("app", "cli", "commands", "commands.*", "__main__", "", "testing", "testing.*"),
 )
 """From the ground up. A module may import what lies in its own layer or below it."""

@@ -52,7 +52,9 @@ class Crew:
             source = self._source(entry, count)
             left = count
             for size in [count] if entry.contract.is_async else group_sizes(count, share):
-                desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
+                desk = Desk(
+                    self._runtime, self._registry, entry, reporter, self._flusher, lambda: self._adapters.producer
+                )
                 left -= self._start(desk, source, size)
             return left
 

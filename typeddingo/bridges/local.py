@@ -18,12 +18,15 @@ from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
 from typeddingo.bridge import Bridge, closed_error, need_counts
 from typeddingo.bridges.local_life import LocalLife
+from typeddingo.bridges.local_pipeline import LocalPipeline
 from typeddingo.broker import Adapter
 from typeddingo.cancelled import TaskKey
 from typeddingo.context import Context, Slot
+from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.journey import Journey, Step
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
@@ -65,6 +68,67 @@ class LocalBridge(Bridge):
             return [send(row, {}, option) for row in rows]
 
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
+        entry.launcher = self
+
+    def launch(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """See ``Launcher``."""
+        args, kwargs = self._bind_first(steps, args, kwargs)
+        return self._start_pipeline(steps, args, kwargs, option)
+
+    async def launch_async(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """See ``Launcher``."""
+        return self.launch(steps, args, kwargs, option)
+
+    def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
+        """See ``Launcher``."""
+        bound = [self._bind_first(steps, row, {}) for row in rows]
+        return [self._start_pipeline(steps, args, kwargs, option) for args, kwargs in bound]
+
+    def _bind_first(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        entry = self._registry.get(steps[0].name)
+        return (list_of(entry) if steps[0].each else entry).contract.bind(args, kwargs)
+
+    def _start_pipeline(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> Outcome:
+        name, max_length = steps[-1].name, self._runtime.config.max_length
+        if self._runtime.closing:
+            raise closed_error(name)
+        if max_length is not None and self._pools[steps[0].name].waiting() >= max_length:
+            raise QueueFull(f"task {steps[0].name!r}: {max_length} calls are waiting already; call again later")
+        id = self._registry.id_maker_of(self._registry.get(name)).new_id(name)
+        outcome = self._runtime.make(name, id, option)
+        journey = Journey(id, steps)
+        pipeline = LocalPipeline(self._runtime, self._registry, journey, outcome, option, self._put_step)
+        outcome._home = pipeline
+        pipeline.begin(journey, args, kwargs)
+        return outcome
+
+    def _put_step(
+        self, entry: Entry, step: Outcome, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> None:
+        """A step of a pipeline on its way to a worker. There is always room for one that is not the first: where would
+        it go?"""
+        pool = self._pools[entry.name]
+        call: Local = (step, args, kwargs, option, None)
+        if self._runtime.config.marshal_locally:
+            wire = self._registry.wire_of(entry)
+            frame = wire.encode_task(TaskMessage(entry.name, step.id, args, kwargs, option))
+            call = (step, wire, frame, option, None)
+        if option.terms is AT_ONCE:
+            pool.put(call)
+        else:
+            self._put_on(option.terms, call)
+        if not pool.size:
+            self._start_default(entry, pool)
+        if pool.closed:  # closed since we looked: whoever sees it last ends the call
+            self._sweep(pool)
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result

@@ -84,6 +84,11 @@ class AmqpBroker(NamedBroker, Inspector):
         """In the native layout, as a property of the message."""
         return self.settings.layout == "native"
 
+    @property
+    def others_read(self) -> bool:
+        """In the dingo layout: Go dingo's workers take tasks from the same queues."""
+        return self.settings.layout == "dingo"
+
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from typeddingo.broker import Broker, Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Broker, Confirmation, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._local_memory import DeadLetter, LocalMemory
 from typeddingo.events import EventSource
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
 __all__ = ["DeadLetter", "LocalBroker", "LocalNamedBroker"]
@@ -37,12 +38,21 @@ class _Local:
         """Close every listener. Idempotent."""
         self._memory.stop_listeners()
 
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``."""
+        return [self._memory.joins.add(part) for part in parts]
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        for meta in metas:
+            self._memory.joins.forget(meta)
+
     def close(self) -> None:
         """Close every listener and refuse what is sent from now on. Idempotent, from any thread."""
         self._memory.close()
 
 
-class LocalBroker(_Local, Broker):
+class LocalBroker(_Local, Broker, Joins):
     """One queue in memory for tasks of every name (Go: ``NewLocalBroker``). Thread-safe; never blocks a sender.
 
     ``max_length``: how many tasks may wait; one more is ``QueueFull``. ``dead_letters``: how many refused are kept.
@@ -64,7 +74,7 @@ class LocalBroker(_Local, Broker):
         return self._memory.listen("", prefetch)
 
 
-class LocalNamedBroker(_Local, NamedBroker):
+class LocalNamedBroker(_Local, NamedBroker, Joins):
     """One queue in memory for each name of a task; else as ``LocalBroker``, with ``max_length`` for each name."""
 
     def __init__(self, *, max_length: int | None = None, dead_letters: int = 1000) -> None:

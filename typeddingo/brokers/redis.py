@@ -56,6 +56,11 @@ class RedisBroker(NamedBroker, Inspector):
         """True in the native layout: the address lies beside the frame."""
         return self._layout.carries_reply_to
 
+    @property
+    def others_read(self) -> bool:
+        """In ``layout=dingo``: Go dingo's workers take tasks from the same queues."""
+        return self._server.settings.dingo
+
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
         return self._layout.send(parcels)
