@@ -184,9 +184,7 @@ def test_an_option_says_what_is_asked_of_the_broker() -> None:
     assert Option().terms is AT_ONCE
     assert Option(monitor_progress=True).terms is AT_ONCE
     assert Option(delay=3).terms == Terms(delay=3.0)
-    assert Option(eta=moment, expires=60, priority=9).terms == Terms(
-        eta=moment.timestamp(), lifetime=60.0, priority=9
-    )
+    assert Option(eta=moment, expires=60, priority=9).terms == Terms(eta=moment.timestamp(), lifetime=60.0, priority=9)
     assert Option(expires=moment).terms == Terms(expires=moment.timestamp())
 
 

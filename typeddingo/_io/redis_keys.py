@@ -43,6 +43,10 @@ class NativeKeys:
         """A string: the last report of one task."""
         return self._key(name, f"result:{_quoted(id)}")
 
+    def join(self, name: str, id: str) -> str:
+        """A hash: what the runs for each value of a list have given so far."""
+        return self._key(name, f"join:{_quoted(id)}")
+
     def replies(self, address: str) -> str:
         """A stream: the reports for one caller."""
         return self._key(address, "replies")

@@ -11,19 +11,21 @@ from collections.abc import Sequence
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Joins, Listener, NamedBroker, Parcel, Part
+from typeddingo.brokers._redis_joins import RedisJoins
 from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
 __all__ = ["RedisBroker", "connect"]
 
 
-class RedisBroker(NamedBroker, Inspector):
+class RedisBroker(NamedBroker, Inspector, Joins):
     """A queue a name on a Redis server (Go: ``redis.NewBroker``). Thread-safe; connects when it is first needed.
 
     ``url``: ``redis://``, ``rediss://`` or ``unix://``, with settings after ``?``; ``max_length`` is the bound of every
@@ -35,6 +37,7 @@ class RedisBroker(NamedBroker, Inspector):
         settings = RedisSettings.parse(url, max_length=max_length)
         self._events = EventSource()
         self._server = RedisServer(settings, Role.PRODUCER | Role.CONSUMER | Role.NAMED_CONSUMER, self._events)
+        self._joins = RedisJoins(self._server)
         threads = Threads("redis-broker")
         self._layout: Lists | Streams = (
             Lists(self._server, threads) if settings.dingo else Streams(self._server, threads)
@@ -64,6 +67,15 @@ class RedisBroker(NamedBroker, Inspector):
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
         return self._layout.send(parcels)
+
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``. Raises ``ConnectionLost`` too when the server refuses for now, ``QueueFull`` when it has
+        no memory."""
+        return self._joins.join(parts)
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        self._joins.forget(metas)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """See ``NamedConsumer.add_listener``. The first one connects, within the connect timeout; a server that is away
