@@ -185,6 +185,9 @@ class Joins(abc.ABC):
     def forget_joins(self, metas: Sequence[Meta]) -> None:
         """Remove complete wholes that were passed on. Idempotent. Raises ``ConnectionLost``."""
 
+    def release_joins(self, metas: Sequence[Meta]) -> None:  # noqa: B027  # most hold nothing
+        """Hook: complete wholes that this object has handed out were not passed on; others may complete them."""
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:

@@ -86,12 +86,11 @@ class Outbox:
         return not items or self._send(items)
 
     def _send_steps(self, items: list[Finished]) -> bool:
-        """Next steps first: what is settled must have gone on."""
+        """What a step has told leaves before the next one begins, and that is stored before the step is settled."""
         ends = [self._step_ends.popleft() for _ in range(len(self._step_ends))]
-        finished = self._relay.send(ends)
-        sent = self._send(items + finished)
-        if sent:
-            self._relay.forget()
+        told = not items or self._send(items)
+        sent = self._send(self._relay.send(ends)) and told
+        self._relay.forget(stored=sent)
         return sent and self._relay.reachable
 
     def _send(self, items: list[Finished]) -> bool:

@@ -49,11 +49,14 @@ class Relay:
             finished += self._send(producer, leaving)
         return finished
 
-    def forget(self) -> None:
-        """What was joined is stored elsewhere."""
+    def forget(self, *, stored: bool) -> None:
+        """What was joined is stored elsewhere or, if not all of it is, may be joined again."""
         if self._done and self._joins is not None:
             try:
-                self._joins.forget_joins(self._done)
+                if stored and self.reachable:
+                    self._joins.forget_joins(self._done)
+                else:
+                    self._joins.release_joins(self._done)
             except Exception as error:  # they go by themselves, later
                 what = f"parts of a list could not be removed: {type(error).__name__}"
                 self._runtime.publish(Role.WORKER, EventLevel.DEBUG, EventCode.GENERIC, what)
@@ -120,7 +123,6 @@ class Relay:
         if not may_pass(error):
             return [self._refuse(end, error) for end in ends]
         self.reachable = False
-        self._done.clear()
         for end in ends:
             self._tell(end, f"the next step could not be stored, the task is given back: {type(error).__name__}")
         return [end.settled(receipt=Receipt.GIVE_BACK) for end in ends]

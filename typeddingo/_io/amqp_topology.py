@@ -21,6 +21,8 @@ BACKSTOP = 1_000_000
 """The server's own delivery limit: we count ourselves, because it counts lost connections and what was never started.
 Said aloud, because since RabbitMQ 4.0 one that is not said is 20."""
 DEAD_SECONDS = 7 * 24 * 3600
+JOIN_SECONDS = 7 * 24 * 3600
+"""For so long what was brought together in part is kept, from when it was last declared or looked at."""
 DEAD_LENGTH = 100_000
 """Dead letters are users' data and a finite number: the oldest go."""
 
@@ -74,6 +76,23 @@ class NativeTopology:
             Route("", suspects, declare_suspects),
             Route("", dead, declare_dead),
         )
+
+    def join_queue(self, name: str, id: str) -> str:
+        """What the runs for each value of a list have given so far. Raises ``ConfigError`` for what AMQP cannot
+        carry."""
+        return self._queue("join", f"{name}.{id}")
+
+    def join_route(self, name: str, id: str) -> Route:
+        """For whoever brings a part."""
+        queue = self.join_queue(name, id)
+        arguments: dict[str, object] = {"x-expires": JOIN_SECONDS * 1000}
+        if self._settings.queue_type == "quorum":
+            arguments |= {"x-queue-type": "quorum", "x-delivery-limit": BACKSTOP}
+
+        def declare(channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, queue, arguments)
+
+        return Route("", queue, declare)
 
     def reply_queue(self, id: str) -> str:
         return f"{self._namespace}.reply.{id}"

@@ -17,14 +17,16 @@ from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._amqp_inspector import AmqpInspector
+from typeddingo.brokers._amqp_joins import AmqpJoins
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
 __all__ = ["AmqpBroker", "connect"]
@@ -46,7 +48,7 @@ def connect(url: str, config: Config) -> AmqpBroker:
     return AmqpBroker(url, max_frame=config.limits.frame, max_length=config.max_length)
 
 
-class AmqpBroker(NamedBroker, Inspector):
+class AmqpBroker(NamedBroker, Inspector, Joins):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
@@ -65,6 +67,7 @@ class AmqpBroker(NamedBroker, Inspector):
         self._publisher = Publisher(self._sending)
         self._mover = Mover(self._publisher)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
+        self._joins = AmqpJoins(self._receiving, self._publisher, NativeTopology(self.settings))
         self._gate = Gate()
         self._lock = threading.Lock()
         self._queues: dict[str, TaskQueue] = {}
@@ -113,6 +116,18 @@ class AmqpBroker(NamedBroker, Inspector):
     def declare_task(self, name: str) -> None:
         """Its queue is declared as soon as there is a connection. Does not block."""
         self._publisher.announce(self._queue(name).send)
+
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``. In the native layout."""
+        return self._joins.join(parts)
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        self._joins.forget(metas)
+
+    def release_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.release_joins``."""
+        self._joins.release(metas)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """A listener for the tasks called ``name``. Blocks until tasks can come, but not longer than the connection may
