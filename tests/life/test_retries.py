@@ -209,7 +209,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], wha
     def fine() -> None: ...
 
     with App("local") as app, pytest.raises(ConfigError, match=what):
-        app.register("fine", fine, **settings)  # type: ignore[arg-type]  # what untyped callers may give  # pyright: ignore[reportArgumentType, reportCallIssue]
+        app.register("fine", fine, **settings)  # type: ignore[call-overload]  # what untyped callers may give  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 @pytest.mark.parametrize("after", [-1, float("nan"), float("inf"), True])
