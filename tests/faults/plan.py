@@ -26,6 +26,8 @@ class Plan:
     """``Ack.EARLY``."""
     die_before_receipt: str = ""
     """A file: the first process that finds it missing makes it, and kills itself between report and receipt."""
+    die_after_join: str = ""
+    """The same, of a process that has brought together the last part of a list, before it sends the next step."""
     clock: float = 0.0
     """Seconds by which the process is wrong about the time."""
     deadline: float = 10.0

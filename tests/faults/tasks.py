@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from decimal import Decimal
+from weakref import WeakKeyDictionary
 
 from tests.faults.plan import Plan
-from typeddingo import App, current_context
+from typeddingo import App, Pipeline, current_context, each
 from typeddingo.config import Ack, Config
 from typeddingo.testing import Ledger
 
-__all__ = ["build"]
+__all__ = ["PIPELINES", "build"]
 
 
 def build(plan: Plan, *, where: str | None = None) -> App:
@@ -70,7 +71,30 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         ledger.ended(id)
         return data
 
+    @app.task(name="spread")
+    def spread(count: int) -> list[int]:
+        """The first step of a pipeline."""
+        noted(0.0)
+        return list(range(count))
+
+    @app.task(name="grow")
+    def grow(number: int) -> int:
+        """A step for each value."""
+        noted(0.0)
+        return number + 1
+
+    @app.task(name="sum_up")
+    def sum_up(numbers: list[int]) -> int:
+        """And the last one."""
+        noted(0.0)
+        return sum(numbers)
+
+    PIPELINES[app] = spread | each(grow) | sum_up
     return app
+
+
+PIPELINES: WeakKeyDictionary[App, Pipeline[[int], int]] = WeakKeyDictionary()
+"""The pipeline of each app: what it spreads grows by one, and is summed up."""
 
 
 def _deeper(depth: int) -> int:

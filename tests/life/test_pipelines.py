@@ -272,6 +272,35 @@ def add_list(app: App) -> Task[[list[int]], list[int]]:
     return add_list
 
 
+def test_of_a_list_that_was_passed_on_nothing_is_left_on_redis(redis_url: str) -> None:
+    with App(redis_url) as app:
+        shop = Shop(app)
+        assert each(shop.double).call([1, 2, 3]).get(SECONDS) == [2, 4, 6]
+        with closing(redis.Redis.from_url(redis_url)) as server:
+            keys = server.keys("*join*")
+            eventually(lambda: [server.hgetall(key) for key in keys] == [{b"done": b"1"}])
+            assert 0 < server.ttl(keys[0]) <= 600
+
+
+def test_of_a_list_that_was_passed_on_nothing_is_left_on_rabbitmq(amqp_url: str) -> None:
+    with App(amqp_url) as app:
+        shop = Shop(app)
+        result = each(shop.double).call([1, 2, 3])
+        assert result.get(SECONDS) == [2, 4, 6]
+        with closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as server:
+
+            def is_gone() -> bool:
+                channel = server.channel()
+                try:
+                    channel.queue_declare(f"tdg.join.double.{result.id}", passive=True)
+                except ChannelClosedByBroker as error:
+                    return error.reply_code == 404
+                channel.close()
+                return False
+
+            eventually(is_gone)
+
+
 # What is refused when it is built.
 
 

@@ -20,12 +20,31 @@ SECONDS = 7 * 24 * 3600
 
 JOIN = Script("""
 -- KEYS: a hash. ARGV: index, count, body, seconds
+if redis.call('HEXISTS', KEYS[1], 'done') == 1 then return false end
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 if redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then return false end
 return redis.call('HGETALL', KEYS[1])
 """)
 """Stores a part, unless it is there. Returns all parts with their indices when none is missing."""
+
+
+DONE_SECONDS = 600
+"""For so long it is known that a whole was passed on: a part that comes once more, from a worker that was believed
+dead, begins no new one."""
+
+FORGET = Script(
+    """
+-- KEYS: hashes. ARGV: seconds
+for _, key in ipairs(KEYS) do
+  redis.call('UNLINK', key)
+  redis.call('HSET', key, 'done', '1')
+  redis.call('EXPIRE', key, ARGV[1])
+end
+return #KEYS
+""",
+    always=True,
+)
 
 
 class RedisJoins:
@@ -41,8 +60,8 @@ class RedisJoins:
         return [_in_order(reply) for reply in replies]
 
     def forget(self, metas: Sequence[Meta]) -> None:
-        keys = [self._key(meta) for meta in metas]
-        self._server.run(lambda link: link.pipeline([("UNLINK", key) for key in keys]))
+        calls = [Call(FORGET, (self._key(meta),), (DONE_SECONDS,)) for meta in metas]
+        self._server.run(lambda link: _asked(link, calls))
 
     def _key(self, meta: Meta) -> str:
         return self._keys.join(meta.name, meta.id)
