@@ -7,10 +7,11 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 __all__ = ["fits_into"]
 
+_ANYTHING: tuple[object, ...] = (Any, object)
 _WIDER: dict[object, tuple[object, ...]] = {int: (float, complex), float: (complex,)}
 """What a number is also taken for."""
 
@@ -18,8 +19,8 @@ _WIDER: dict[object, tuple[object, ...]] = {int: (float, complex), float: (compl
 def fits_into(given: object, wanted: object) -> bool:
     """False: no value, or not every value, of the one annotation is one of the other."""
     given, wanted = _bare(given), _bare(wanted)
-    if wanted in (Any, object) or given in (Any, object) or given == wanted:
-        return given is not object or wanted in (Any, object)
+    if wanted in _ANYTHING or given is Any or given == wanted:
+        return True
     if members := _members(given):
         return all(fits_into(member, wanted) for member in members)
     if members := _members(wanted):
@@ -27,9 +28,9 @@ def fits_into(given: object, wanted: object) -> bool:
     if get_origin(given) is Literal:
         if get_origin(wanted) is Literal:
             return set(get_args(given)) <= set(get_args(wanted))
-        return all(fits_into(type(value), wanted) for value in get_args(given))
+        return all(fits_into(kind, wanted) for kind in _kinds(given))
     if get_origin(wanted) is Literal:
-        return any(fits_into(type(value), given) for value in get_args(wanted))
+        return any(fits_into(kind, given) for kind in _kinds(wanted))
     return _classes_fit(given, wanted)
 
 
@@ -74,6 +75,11 @@ def _bare(annotation: object) -> object:
 
 def _members(annotation: object) -> tuple[object, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+
+
+def _kinds(literal: object) -> tuple[object, ...]:
+    """The types of the values of a ``Literal``."""
+    return tuple(cast("object", type(value)) for value in get_args(literal))
 
 
 def _open(kind: type) -> bool:

@@ -11,13 +11,13 @@ import pytest
 
 from tests.leftovers import running
 from tests.life.conftest import WAYS
+from tests.servers import RabbitServer, RedisServer
 from tests.unit.by_hand import SECONDS
 from typeddingo import (
     App,
     ConfigError,
     ErrorCode,
     Option,
-    Pipeline,
     Result,
     SignatureError,
     Status,
@@ -272,33 +272,23 @@ def add_list(app: App) -> Task[[list[int]], list[int]]:
     return add_list
 
 
-def test_of_a_list_that_was_passed_on_nothing_is_left_on_redis(redis_url: str) -> None:
+def test_of_a_list_that_was_passed_on_nothing_is_left_on_redis(redis_server: RedisServer, redis_url: str) -> None:
+    db = int(redis_url.rpartition("/")[2])
     with App(redis_url) as app:
-        shop = Shop(app)
-        assert each(shop.double).call([1, 2, 3]).get(SECONDS) == [2, 4, 6]
-        with closing(redis.Redis.from_url(redis_url)) as server:
-            keys = server.keys("*join*")
-            eventually(lambda: [server.hgetall(key) for key in keys] == [{b"done": b"1"}])
-            assert 0 < server.ttl(keys[0]) <= 600
-
-
-def test_of_a_list_that_was_passed_on_nothing_is_left_on_rabbitmq(amqp_url: str) -> None:
-    with App(amqp_url) as app:
         shop = Shop(app)
         result = each(shop.double).call([1, 2, 3])
         assert result.get(SECONDS) == [2, 4, 6]
-        with closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as server:
+        key = f"tdg:{{double}}:join:{result.id}"
+        eventually(lambda: redis_server.ask("HGETALL", key, db=db) == {b"done": b"1"})
+        assert 0 < int(str(redis_server.ask("TTL", key, db=db))) <= 600
 
-            def is_gone() -> bool:
-                channel = server.channel()
-                try:
-                    channel.queue_declare(f"tdg.join.double.{result.id}", passive=True)
-                except ChannelClosedByBroker as error:
-                    return error.reply_code == 404
-                channel.close()
-                return False
 
-            eventually(is_gone)
+def test_of_a_list_that_was_passed_on_nothing_is_left_on_rabbitmq(rabbit_server: RabbitServer, amqp_url: str) -> None:
+    with App(amqp_url) as app:
+        shop = Shop(app)
+        assert each(shop.double).call([1, 2, 3]).get(SECONDS) == [2, 4, 6]
+        vhost = amqp_url.rpartition("/")[2]
+        eventually(lambda: not [name for name in rabbit_server.queues(vhost) if "join" in name])
 
 
 # What is refused when it is built.
@@ -390,7 +380,8 @@ def test_a_pipeline_can_be_cancelled_where_its_step_can() -> None:
         result.cancel()
         release.set()
         assert result.wait(SECONDS).failed
-        assert result.last is not None and result.last.error is not None
+        assert result.last is not None
+        assert result.last.error is not None
         assert result.last.error.code == ErrorCode.CANCELLED
     assert shop.ran == {}
 

@@ -39,6 +39,7 @@ from typeddingo import (
     App,
     AsyncTask,
     LocalBackend,
+    Pipeline,
     Report,
     Reports,
     Result,
@@ -47,6 +48,7 @@ from typeddingo import (
     SyncTask,
     Task,
     TaskFailed,
+    each,
     gather,
 )
 
@@ -179,6 +181,36 @@ def test_map_takes_the_one_argument_that_is_needed() -> None:
     assert_type(as_base.map(range(3)), list[Result[int]])
     assert_type(fetch.map(iter(["u"])), list[Result[bytes]])
     is_([result.get(5) for result in shout.map(["a", "b"])], ["A!", "B!"])
+
+
+def test_a_pipeline_is_called_as_its_first_task_and_gives_what_its_last_one_gives() -> None:
+    by_step: Pipeline[[int], str] = as_base | declared
+    assert_type((add | maybe).call(1, 2), Result[int | None])
+    assert_type((add | maybe).call(a=1, b=2).get(5), int | None)
+    assert_type((add | as_base | declared | shout | fetch).call(1, 2), Result[bytes])
+    assert_type((shout | fetch).call("a", mark="?"), Result[bytes])
+    assert_type(nothing | nothing, Pipeline[[], None])
+    assert_type((nothing | maybe).call(), Result[int | None])
+    assert_type((as_base | (as_base | declared)).call(1), Result[str])
+    assert_type((named | with_ctx).call(1), Result[str])
+    assert_type((add | as_base).with_options(monitor_progress=True).call(1, 2), Result[int])
+    assert_type((declared | shout).map([1, 2]), list[Result[str]])
+    is_((add | as_base | declared).call(1, 2).get(5), "3")
+    is_(by_step.call(1).get(5), "1")
+    is_([result.get(5) for result in (declared | shout).map([1, 2])], ["1!", "2!"])
+
+    async def later() -> str:
+        assert_type(await (add | declared).call_async(1, 2), Result[str])
+        return await (await (add | declared).call_async(1, 2))
+
+    is_(asyncio.run(later()), "3")
+
+
+def test_a_step_for_each_value_takes_and_gives_lists() -> None:
+    assert_type(each(declared), Pipeline[[list[int]], list[str]])
+    assert_type(each(fetch).call(["u"]), Result[list[bytes]])
+    assert_type((each(as_base) | each(declared)).call([1]), Result[list[str]])
+    is_(each(shout).call(["a", "b"]).get(5), ["A!", "B!"])
 
 
 def test_a_result_by_id_has_the_type_of_its_task() -> None:

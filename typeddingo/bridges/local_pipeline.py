@@ -66,7 +66,7 @@ class LocalPipeline:
             self._start(entry, journey, args, kwargs)
             return
         values = list(cast("list[object]", args[0]))  # the caller's own may change meanwhile
-        self._values, self._missing = [None] * len(values), len(values)
+        self._values, self._missing = list[object](values), len(values)
         if not values:
             self._go_on(journey, [])
         for index, value in enumerate(values):
