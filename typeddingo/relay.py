@@ -30,7 +30,7 @@ class Relay:
         self._producer = producer
         self._joins: Joins | None = None
         self._done: list[Meta] = []
-        self.reachable = True
+        self.reachable: bool = True
         """At the last ``send``."""
 
     def send(self, ends: Sequence[StepEnd]) -> list[Finished]:

@@ -41,9 +41,9 @@ class Stranded(Exception):
 
     def __init__(self, journey: Journey, failure: Failure) -> None:
         super().__init__(failure.message)
-        self.journey = journey
+        self.journey: Journey = journey
         """At the step that could not be sent."""
-        self.failure = failure
+        self.failure: Failure = failure
 
 
 def fail_report(journey: Journey, option: Option, failure: Failure) -> Report[object]:
@@ -163,12 +163,12 @@ class StepEnd:
         part: Part | None = None,
     ) -> None:
         self._trip = trip
-        self.journey = journey
+        self.journey: Journey = journey
         self._delivery = delivery
         self._key = key
-        self.parcels = parcels
+        self.parcels: Sequence[Parcel] = parcels
         """The next step."""
-        self.part = part
+        self.part: Part | None = part
         """Of a run for each: its part of the list. The next step is known when the list is complete."""
 
     def complete(self, bodies: Sequence[bytes]) -> Departure:

@@ -12,25 +12,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
 
 from typeddingo.backend import ReportStream, Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.asked import need_features
-from typeddingo.broker import Confirmation, Joins, Parcel, Producer
-from typeddingo.entries import list_of
+from typeddingo.broker import Confirmation, Parcel, Producer
 from typeddingo.errors import ConfigError, ResultError, SendUnknown, TypedDingoError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
-from typeddingo.journey import Journey, Step
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
-from typeddingo.steps import Arrived, Stranded, Trip, fail_report, home_wire
 from typeddingo.terms import AT_ONCE
 from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.wire import Wire
@@ -121,41 +117,6 @@ class Courier:
 
         bind, batch = entry.contract.bind, self._batch
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
-        entry.launcher = self
-
-    def launch(
-        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
-    ) -> object:
-        """See ``Launcher``."""
-        sent = self._start_pipeline(steps, *self._bind_first(steps, args, kwargs), option)
-        if (calls := self._batch.get()) is not None:
-            calls.append(sent)
-        else:
-            self._confirm(sent)
-        return sent.outcome
-
-    async def launch_async(
-        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
-    ) -> object:
-        """See ``Launcher``."""
-        sent = self._start_pipeline(steps, *self._bind_first(steps, args, kwargs), option)
-        if (calls := self._batch.get()) is not None:
-            calls.append(sent)
-        else:
-            await self._confirm_async(sent)
-        return sent.outcome
-
-    def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
-        """See ``Launcher``."""
-        bound = [self._bind_first(steps, row, {}) for row in rows]
-        results: list[object] = []
-        with self.batch():
-            for args, kwargs in bound:
-                sent = self._start_pipeline(steps, args, kwargs, option)
-                if (calls := self._batch.get()) is not None:
-                    calls.append(sent)
-                results.append(sent.outcome)
-        return results
 
     def reattach(self, entry: Entry, id: str) -> object:
         """The result of a call that another process has made, as far as the store keeps it."""
@@ -250,61 +211,6 @@ class Courier:
 
         return start
 
-    def _bind_first(
-        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object]
-    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
-        entry = self._registry.get(steps[0].name)
-        return (list_of(entry) if steps[0].each else entry).contract.bind(args, kwargs)
-
-    def _start_pipeline(
-        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
-    ) -> _Sent:
-        """Poll for the last step's report, then send the first step, which knows the others."""
-        registry, runtime, name = self._registry, self._runtime, steps[-1].name
-        if runtime.closing:
-            raise closed_error(name)
-        producer, store = self._ways(name, option)
-        _need_pipelines(producer, [registry.get(step.name) for step in steps], steps, option)
-        journey = Journey(registry.id_maker_of(registry.get(name)).new_id(name), steps)
-        meta = Meta(name, journey.id, self._adapters.reply_to if store is not None else "")
-        outcome = runtime.make(name, journey.id, option)
-        outcome._home = _PipelineHome(self, journey)
-        sent = _Sent(self, outcome, option, meta, home_wire(registry, journey), store)
-        trip = Trip(registry, option, meta.reply_to, beside=self._adapters.beside_frame)
-        sent.confirmation = _NOTHING_SENT
-        try:
-            departure = trip.begin(journey, args, kwargs)
-        except Stranded as stranded:  # a list without values, and the step after it does not take it
-            outcome._deliver(fail_report(stranded.journey, option, stranded.failure))
-            return sent
-        if isinstance(departure, Arrived):
-            outcome._succeed(departure.value)
-            return sent
-        try:
-            if store is not None:
-                self._follow(sent, store.poll(meta))
-            sent.confirmation = producer.send(departure)
-        except BaseException as error:
-            self._forget(sent)
-            if runtime.is_closing():
-                raise closed_error(name) from error
-            raise
-        if runtime.is_closing():
-            self.close()
-        return sent
-
-    def cancel_pipeline(self, journey: Journey) -> None:
-        """Let no step of it start any more. Raises ``ConnectionLost`` or ``ConfigError``."""
-        if (producer := self._adapters.producer) is None:
-            raise ConfigError(f"task {journey.name!r} cannot be cancelled: no producer is attached")
-        steps = [replace(journey, at=at) for at in range(len(journey.steps))]
-        metas = [Meta(step.step.name, step.step_id) for step in steps]
-        gone = producer.cancel([*metas, Meta(journey.name, journey.id)])
-        if any(gone):
-            for sent in [each for each in list(self._pending) if _is_of(each, journey)]:
-                sent.outcome._deliver(cancelled_report(journey.name, journey.id, sent.option))
-                self._forget(sent)
-
     def _ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
         producer, store = self._adapters.producer, self._adapters.store
         if producer is None:
@@ -382,49 +288,6 @@ class Courier:
             self._forget(sent)
             return error
         return None
-
-
-class _PipelineHome:
-    """See ``Home``: of the result of a pipeline."""
-
-    def __init__(self, courier: Courier, journey: Journey) -> None:
-        self.background = courier.background
-        self._courier = courier
-        self._journey = journey
-
-    def cancel(self, name: str, id: str) -> None:
-        self._courier.cancel_pipeline(self._journey)
-
-
-class _NothingSent(Confirmation):
-    """The answer for a pipeline that was over at once."""
-
-    def wait(self, timeout: float | None = None) -> None:
-        return None
-
-    def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
-        callback(None)
-
-
-_NOTHING_SENT = _NothingSent()
-
-
-def _is_of(sent: _Sent, journey: Journey) -> bool:
-    return (sent.meta.name, sent.meta.id) == (journey.name, journey.id)
-
-
-def _need_pipelines(producer: Producer, entries: Sequence[Entry], steps: Sequence[Step], option: Option) -> None:
-    """Raises ``ConfigError`` where a step could get lost."""
-    if producer.others_read:
-        raise ConfigError(
-            f"{type(producer).__name__} with layout=dingo has no place for pipelines: a Go worker would drop what "
-            "comes after its step; use the native layout, or call the tasks one after the other"
-        )
-    if any(step.each for step in steps) and not isinstance(producer, Joins):
-        raise ConfigError(f"{type(producer).__name__} cannot join what each(…) has run: use another broker")
-    need_features(producer, option.terms)
-    for entry in entries[1:]:
-        need_features(producer, entry.option.terms)
 
 
 def _named(error: BaseException, sent: _Sent) -> BaseException:

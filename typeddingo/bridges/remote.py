@@ -14,6 +14,7 @@ from typeddingo.bridge import Bridge, need_counts
 from typeddingo.bridges.adapters import Adapters, hold, let_go, playable
 from typeddingo.bridges.courier import Courier
 from typeddingo.bridges.crew import Crew
+from typeddingo.bridges.pipeline_courier import PipelineCourier
 from typeddingo.broker import Adapter
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
@@ -32,12 +33,14 @@ class RemoteBridge(Bridge):
         self._registry = registry
         self._adapters = Adapters()
         self._courier = Courier(runtime, registry, self._adapters)
+        self._pipelines = PipelineCourier(self._courier, runtime, registry, self._adapters)
         self._crew = Crew(runtime, registry, self._adapters)
         self._lock = threading.RLock()
 
     def join(self, entry: Entry) -> None:
         with self._lock:
             self._courier.join(entry)
+            entry.launcher = self._pipelines
             if self._adapters.producer is not None:
                 self._adapters.producer.declare_task(entry.name)
 
