@@ -6,6 +6,7 @@ it dies before, they are there again, and so is its own task.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -21,7 +22,7 @@ from typeddingo._io.amqp_topology import NativeTopology
 from typeddingo._io.amqp_whole import AT, Whole
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Part
-from typeddingo.errors import ConnectionLost
+from typeddingo.errors import ConfigError, ConnectionLost, PayloadTooLarge, SendError
 from typeddingo.message import Meta
 
 __all__ = ["AmqpJoins"]
@@ -72,21 +73,30 @@ class AmqpJoins:
     def _count(self, queue: str) -> int:
         return run_or((GONE, 0), self._link, lambda channel: count_of(channel, queue), self._timeout)[0]
 
+    def _unlock(self, whole: Whole) -> None:
+        """The queue was gone, and with it the channel that had the lock. Somebody else may have it by now."""
+        with contextlib.suppress(ConfigError, ConnectionLost, LookupError):
+            run(self._link, whole.unlock, self._timeout)
+
     def _put(self, parts: Sequence[Part]) -> None:
-        answer = Answer(len(parts), self._timeout)
-        self._publisher.publish(
-            [
-                Message(
-                    self._topology.join_route(part.meta.name, part.meta.id),
-                    part.body,
-                    answer,
-                    id=f"{part.meta.id}.{part.index}",
-                    headers={AT: part.index},
-                )
-                for part in parts
-            ]
-        )
-        answer.wait()
+        """A queue that is removed in this moment, because all of it was passed on, refuses: then it is made anew."""
+        deadline = Deadline(self._timeout)
+        while True:
+            answer = Answer(len(parts), self._timeout)
+            self._publisher.publish([self._message(part, answer) for part in parts])
+            try:
+                answer.wait()
+                return
+            except SendError as error:
+                if isinstance(error, PayloadTooLarge):
+                    raise
+                if deadline.passed:
+                    raise ConnectionLost("the parts of a list cannot be stored at the moment") from error
+            time.sleep(PAUSE)
+
+    def _message(self, part: Part, answer: Answer) -> Message:
+        route = self._topology.join_route(part.meta.name, part.meta.id)
+        return Message(route, part.body, answer, id=f"{part.meta.id}.{part.index}", headers={AT: part.index})
 
     def _collect(self, meta: Meta, count: int) -> Sequence[bytes] | None:
         queue, deadline = self._topology.join_queue(meta.name, meta.id), Deadline(self._timeout)
@@ -106,7 +116,7 @@ class AmqpJoins:
                             self._held[meta] = whole
                         return whole.bodies
                 if whole.gone:
-                    run(self._link, whole.unlock, self._timeout)
+                    self._unlock(whole)
                 if whole.gone or (free and whole.there > 0):
                     return None
             time.sleep(PAUSE * random.random())
