@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         DecodeError,
         ErrorCode,
         HeaderError,
+        LifespanError,
         LimitError,
         Misfit,
         NoHandler,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from typeddingo.marshallers.signed import SignedMarshaller
     from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
     from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
+    from typeddingo.middleware import Middleware, Outgoing
     from typeddingo.option import Option
     from typeddingo.reports import Reports
     from typeddingo.result import Result
@@ -119,6 +121,7 @@ else:
             "DecodeError",
             "ErrorCode",
             "HeaderError",
+            "LifespanError",
             "LimitError",
             "Misfit",
             "NoHandler",
@@ -185,6 +188,10 @@ else:
             "Status",
             "TaskMessage",
         ),
+        "middleware": (
+            "Middleware",
+            "Outgoing",
+        ),
         "option": ("Option",),
         "reports": ("Reports",),
         "result": ("Result",),
@@ -231,6 +238,9 @@ __all__ = [
     # inside a task
     "Context",
     "current_context",
+    # around every task
+    "Middleware",
+    "Outgoing",
     # what an app tells
     "Event",
     "EventCode",
@@ -239,6 +249,7 @@ __all__ = [
     # what can go wrong
     "TypedDingoError",
     "ConfigError",
+    "LifespanError",
     "SignatureError",
     "ArgumentError",
     "Misfit",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -40,8 +41,10 @@ class TaskSpec:
     workers: int | None = None
     converter: Converter | None = None
     timeout: float | None = None
+    queue: str = "default"
 
     def __post_init__(self) -> None:
+        need_label(self.queue)
         if (seconds := cast("object", self.timeout)) is None:
             return
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
@@ -68,6 +71,8 @@ class TaskSettings(TypedDict, total=False):
     timeout: float | None
     """Seconds that one run may take. Then ``TimeLimitExceeded`` is raised inside it, and it has failed with
     ``ErrorCode.TIME_LIMIT``. A thread meets it when it next runs Python code."""
+    queue: str
+    """A label, ``"default"`` by default, by which workers are started for some tasks and not for others."""
 
 
 class Decorate(Protocol):
@@ -234,6 +239,15 @@ def _spec(context: bool, settings: TaskSettings) -> TaskSpec:
             f"{', '.join(sorted(TaskSettings.__annotations__))}"
         )
     return TaskSpec(context, **settings)
+
+
+def need_label(label: object) -> None:
+    """Raises ``ConfigError`` for what cannot be the label of a queue."""
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
+        raise ConfigError('queue: expected a label of 1 to 64 letters, digits and "-_.", for example queue="mail"')
+
+
+_LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def _plain(fn: object) -> Callable[..., object]:

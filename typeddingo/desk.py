@@ -113,6 +113,8 @@ class Desk:
             attempt=delivery.attempt,
             emit=emit,
             cancelled=self._runtime.is_closing,
+            headers=task.headers,
+            state=self._runtime.state,
         )
 
     def _outbox_chore(self) -> bool:

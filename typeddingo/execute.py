@@ -48,6 +48,8 @@ def failed(name: str, id: str, option: Option, failure: Failure) -> Report[objec
 
 def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[Local], None]:
     """A sync task whose objects never leave the process: the hot path of ``App("local")``."""
+    if entry.hooks.watches:
+        return _by_reference_reported(entry, slot, keeper)
     fn = _injected(entry, slot, keeper)
     fits, split, join = entry.contract.quick_return(), entry.contract.split_returns, entry.contract.join_returns
 
@@ -63,6 +65,19 @@ def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[
             outcome._deliver(failed(outcome.name, outcome.id, option, failure_of(error)))
         else:
             outcome._succeed(value)
+
+    return run
+
+
+def _by_reference_reported(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[Local], None]:
+    """The same where somebody wants to see every report."""
+    work = perform(entry, slot, keeper)
+
+    def run(call: Local) -> None:
+        outcome, args, kwargs, option = call
+        if option.monitor_progress:
+            _announce(outcome, option)
+        outcome._deliver(work(TaskMessage(outcome.name, outcome.id, args, kwargs, option), None))
 
     return run
 
@@ -123,7 +138,7 @@ def through_wire(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[
             task = work(task, call[1])
         _return(call, task)
 
-    return run
+    return carefully if entry.hooks.watches else run
 
 
 def through_wire_async(
@@ -195,7 +210,7 @@ def perform(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[Task
             return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
 
-    return run
+    return entry.hooks.watched(run, slot) if entry.hooks.watches else run
 
 
 def perform_async(
@@ -213,17 +228,24 @@ def perform_async(
             return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
 
-    return run
+    return entry.hooks.watched_async(run, slot) if entry.hooks.watches else run
 
 
 def _injected(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[..., Any]:
-    """The function as a worker calls it: the context, where it wants one, goes in first, and its time is limited."""
+    """The function as a worker calls it: the context, where it wants one, goes in first, its time is limited,
+    and middleware stands around it."""
     fn: Callable[..., Any] = entry.fn
     if entry.timeout is not None:
         is_async = entry.contract.is_async
         fn = limited_async(fn, entry.timeout) if is_async else limited(fn, entry.timeout, keeper)
-    if not entry.context:
-        return fn
+    if entry.context:
+        fn = _with_context(fn, slot)
+    if entry.hooks.runs:
+        fn = entry.hooks.around_async(fn, slot) if entry.contract.is_async else entry.hooks.around(fn, slot)
+    return fn
+
+
+def _with_context(fn: Callable[..., Any], slot: Slot[Any]) -> Callable[..., Any]:
     context = slot.context
     return lambda *args, **kwargs: fn(context(), *args, **kwargs)
 

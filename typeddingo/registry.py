@@ -13,6 +13,7 @@ from typing import TypeAlias
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
+from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.marshaller import Marshaller, MarshallerID
@@ -45,6 +46,10 @@ class Entry:
     """Workers of its default pool; None: as many as ``Config.workers``."""
     timeout: float | None = None
     """Seconds that one run may take."""
+    queue: str = "default"
+    """The label by which workers are started for it and others."""
+    hooks: Hooks = NO_HOOKS
+    """The app's middleware."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT

@@ -49,7 +49,13 @@ class Wire:
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
         if (
-            not (task.kwargs or task.reply_to or task.option.ignore_report or task.option.monitor_progress)
+            not (
+                task.kwargs
+                or task.reply_to
+                or task.headers
+                or task.option.ignore_report
+                or task.option.monitor_progress
+            )
             and (frame := self.plain.write_call(task.id, task.args)) is not None
         ):
             return frame

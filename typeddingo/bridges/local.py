@@ -9,8 +9,9 @@ By reference after the contract's check, or through the task's marshaller with `
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge, closed_error, need_counts
@@ -19,6 +20,8 @@ from typeddingo.context import Context, Slot
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.headers import NO_HEADERS
+from typeddingo.hooks import Hooks
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, shutdown_report
@@ -29,6 +32,25 @@ from typeddingo.runtime import Runtime
 from typeddingo.time_limit import meet_limit, overdue
 
 __all__ = ["LocalBridge"]
+
+
+class _Announced(tuple[Outcome, Any, Any, Option]):
+    """A call that middleware was told of."""
+
+    headers: Mapping[str, str] = NO_HEADERS
+    """They stay beside it: nothing travels here."""
+
+
+def _announced(hooks: Hooks, put: Callable[[Local], None]) -> Callable[[Local], None]:
+    def put_announced(call: Local) -> None:
+        outcome, option = call[0], call[3]
+        letter = hooks.announce(outcome.name, outcome.id, option)
+        known = _Announced(call)
+        known.headers = {**letter.headers}
+        put(known)
+        hooks.sent(letter, None)
+
+    return put_announced
 
 
 class LocalBridge(Bridge):
@@ -60,6 +82,7 @@ class LocalBridge(Bridge):
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result
+        self._runtime.begin_work()
         with self._lock:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
@@ -92,7 +115,7 @@ class LocalBridge(Bridge):
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
-        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
+        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, self._way_in(entry, pool)
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime, background = self._runtime, self._runtime.handlers.run
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
@@ -126,9 +149,23 @@ class LocalBridge(Bridge):
 
         return send
 
+    def _way_in(self, entry: Entry, pool: Pool[Local]) -> Callable[[Local], None]:
+        """How a call gets into its pool: at once, where there is nothing that comes before."""
+        put = _announced(entry.hooks, pool.put) if entry.hooks.sends else pool.put
+        if self._runtime.lifespan is None:
+            return put
+
+        def put_into_life(call: Local) -> None:
+            if not pool.size:
+                self._runtime.begin_work()  # what it raises is the caller's, and the call is in no queue
+            put(call)
+
+        return put_into_life
+
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:
             if not pool.size and not pool.closed:
+                self._runtime.working = True
                 pool.grow(self._runtime.workers_of(entry))
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
@@ -151,7 +188,15 @@ class LocalBridge(Bridge):
 
     def _describe(self, call: Local) -> Context:
         outcome, option = call[0], call[3]
-        return Context(outcome.name, outcome.id, option, emit=outcome._deliver, cancelled=self._runtime.is_closing)
+        return Context(
+            outcome.name,
+            outcome.id,
+            option,
+            emit=outcome._deliver,
+            cancelled=self._runtime.is_closing,
+            headers=call.headers if isinstance(call, _Announced) else NO_HEADERS,
+            state=self._runtime.state,
+        )
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""
