@@ -116,6 +116,23 @@ class App(TaskDecorator):
         """
         return cast("Result[object]", self._bridge.reattach(self._entry_of(task, type), id))
 
+    @overload
+    def forget(self, task: TaskOrName, id: str) -> None: ...
+    @overload
+    def forget(self, task: Result[object]) -> None: ...
+    def forget(self, task: TaskOrName | Result[object], id: str | None = None) -> None:
+        """Let go of a result, by its call or by task and id (Go: none). Idempotent.
+
+        With Redis, what is stored of it is deleted at once, and ``app.result`` ends with ``ResultExpired`` from now on;
+        a task that still runs stores its report when it ends. With RabbitMQ and in process nothing is stored. In all of
+        them, who still waits for it in this app gets ``ResultExpired``. Raises ``ConfigError``, ``ConnectionLost``.
+        """
+        if id is None and isinstance(task, Result):
+            id = task.id
+        if not isinstance(id, str):
+            raise ConfigError("app.forget(task, id): expected the id of a call, or its Result alone")
+        self._bridge.forget(task if isinstance(task, str) else task.name, id)
+
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
         them and raises an ``ExceptionGroup`` of those that failed. For the thread or coroutine that enters it."""
@@ -176,10 +193,13 @@ class App(TaskDecorator):
         """
         return self._bridge.allocate(self._registry.get(_name(task)), count, share)
 
-    def run_worker(self, *tasks: TaskOrName, count: int | None = None) -> None:
-        """Start workers for these tasks (all registered ones by default), then block until the app is closed.
-        ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the app when interrupted."""
-        entries = [self._registry.get(_name(task)) for task in tasks] or list(self._registry)
+    def run_worker(self, *tasks: TaskOrName, count: int | None = None, queues: Sequence[str] = ()) -> None:
+        """Start workers for these tasks, or for those of these queues (all registered ones by default), then block
+        until the app is closed. ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the
+        app when interrupted. Raises ``ConfigError``, ``LifespanError``."""
+        if tasks and queues:
+            raise ConfigError("run_worker: name tasks or queues, not both")
+        entries = [self._registry.get(_name(task)) for task in tasks] or self._registry.of_queues(queues)
         try:
             for entry in entries:
                 self._bridge.allocate(entry, count or self._runtime.workers_of(entry), 1)

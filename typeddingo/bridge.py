@@ -35,6 +35,10 @@ class Bridge(abc.ABC):
         """The ``Result`` of a call that another process has made. Raises ``ConfigError``."""
 
     @abc.abstractmethod
+    def forget(self, name: str, id: str) -> None:
+        """Delete what is kept of a result. Raises ``ConfigError``, ``ConnectionLost``."""
+
+    @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:
         """The brokers and backends in use, each once."""
 

@@ -90,6 +90,20 @@ class Registry:
             raise ConfigError(f"no task is called {name!r}: register it first, with @app.task or app.register")
         return entry
 
+    def of_queues(self, queues: Sequence[str]) -> list[Entry]:
+        """The tasks with one of these labels; none given: all tasks."""
+        entries = list(self)
+        if not queues:
+            return entries
+        labels = {entry.queue for entry in entries}
+        there_are = f"there are: {', '.join(sorted(labels)) or 'none'}"
+        if isinstance(queues, str):
+            raise ConfigError(f"queues: expected a list of labels, not a text; {there_are}")
+        for label in queues:
+            if label not in labels:
+                raise ConfigError(f"no task has queue={label!r}; {there_are}")
+        return [entry for entry in entries if entry.queue in queues]
+
     def add(self, entry: Entry) -> None:
         """A new task. Its marshallers and its id maker must exist."""
         self.id_maker_of(entry)

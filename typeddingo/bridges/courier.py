@@ -18,7 +18,7 @@ from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.announcing import Announcer, Start, never
 from typeddingo.broker import Confirmation, Parcel, Producer
-from typeddingo.errors import ConfigError, ResultError, SendUnknown, TypedDingoError, WireError
+from typeddingo.errors import ConfigError, ResultError, ResultExpired, SendUnknown, TypedDingoError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
 from typeddingo.hooks import Hooks
@@ -174,6 +174,17 @@ class Courier:
         if self._runtime.is_closing():  # closed since we looked
             self.close()
         return outcome
+
+    def forget(self, name: str, id: str) -> None:
+        """Nobody here waits for it any more, and the store keeps nothing of it."""
+        if self._runtime.closing:
+            raise ConfigError("app.forget(): the app is closed")
+        if (store := self._adapters.store) is None:
+            raise ConfigError(f"nothing of task {name!r} can be forgotten: no store is attached; call app.use(backend)")
+        for sent in [sent for sent in self._pending.copy() if (sent.meta.name, sent.meta.id) == (name, id)]:
+            sent.outcome._close(ResultExpired(f"the result of task {name!r} with id {id!r} was forgotten"))
+            self._forget(sent)
+        store.forget(Meta(name, id, store.reply_to))
 
     @contextlib.contextmanager
     def batch(self) -> Generator[None]:

@@ -96,6 +96,9 @@ class LocalBridge(Bridge):
     def reattach(self, entry: Entry, id: str) -> object:
         raise ConfigError("app.result(): a local app keeps no results but those its own calls have returned")
 
+    def forget(self, name: str, id: str) -> None:
+        """Nothing is kept but what the caller holds."""
+
     def attached(self) -> Sequence[Adapter]:
         return ()
 

@@ -69,6 +69,9 @@ class RemoteBridge(Bridge):
     def reattach(self, entry: Entry, id: str) -> object:
         return self._courier.reattach(entry, id)
 
+    def forget(self, name: str, id: str) -> None:
+        self._courier.forget(name, id)
+
     def attached(self) -> Sequence[Adapter]:
         with self._lock:
             return tuple(self._adapters.held)
