@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ResultError,
         ResultExpired,
         ResultTimeout,
+        Retry,
         SendError,
         SendUnknown,
         SignatureError,
@@ -136,6 +137,7 @@ else:
             "SendUnknown",
             "SignatureError",
             "TaskFailed",
+            "Retry",
             "TimeLimitExceeded",
             "TypedDingoError",
             "Unroutable",
@@ -273,6 +275,7 @@ __all__ = [
     "ResultExpired",
     "NoHandler",
     "TaskFailed",
+    "Retry",
     "TimeLimitExceeded",
     "ErrorCode",
     # values: converters, marshallers, invokers, ids

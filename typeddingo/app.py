@@ -116,22 +116,15 @@ class App(TaskDecorator):
         """
         return cast("Result[object]", self._bridge.reattach(self._entry_of(task, type), id))
 
-    @overload
-    def forget(self, task: TaskOrName, id: str) -> None: ...
-    @overload
-    def forget(self, task: Result[object]) -> None: ...
-    def forget(self, task: TaskOrName | Result[object], id: str | None = None) -> None:
-        """Let go of a result, by its call or by task and id (Go: none). Idempotent.
+    def forget(self, task: TaskOrName, id: str) -> None:
+        """As ``Result.forget``, for a call of which only the id is known (Go: none). Raises ``ConnectionLost``, or
+        ``ConfigError``."""
+        self._bridge.forget(_name(task), id)
 
-        With Redis, what is stored of it is deleted at once, and ``app.result`` ends with ``ResultExpired`` from now on;
-        a task that still runs stores its report when it ends. With RabbitMQ and in process nothing is stored. In all of
-        them, who still waits for it in this app gets ``ResultExpired``. Raises ``ConfigError``, ``ConnectionLost``.
-        """
-        if id is None and isinstance(task, Result):
-            id = task.id
-        if not isinstance(id, str):
-            raise ConfigError("app.forget(task, id): expected the id of a call, or its Result alone")
-        self._bridge.forget(task if isinstance(task, str) else task.name, id)
+    def cancel(self, task: TaskOrName, id: str) -> None:
+        """As ``Result.cancel``, for a call of which only the id is known (Go: none). Raises ``ConnectionLost``, or
+        ``ConfigError`` when the broker cannot cancel."""
+        self._bridge.cancel(_name(task), id)
 
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
@@ -304,6 +297,7 @@ class App(TaskDecorator):
             context=spec.context,
             workers=spec.workers,
             timeout=spec.timeout,
+            retry=spec.retry,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,
             id_maker=spec.id_maker,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
@@ -35,8 +35,16 @@ class Bridge(abc.ABC):
         """The ``Result`` of a call that another process has made. Raises ``ConfigError``."""
 
     @abc.abstractmethod
+    def background(self, callback: Callable[[], None]) -> None:
+        """See ``Home``."""
+
+    @abc.abstractmethod
+    def cancel(self, name: str, id: str) -> None:
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
+
+    @abc.abstractmethod
     def forget(self, name: str, id: str) -> None:
-        """Delete what is kept of a result. Raises ``ConfigError``, ``ConnectionLost``."""
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
 
     @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:

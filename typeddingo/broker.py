@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.message import Meta
 from typeddingo.role import Role
+from typeddingo.terms import AT_ONCE, Terms
 
 __all__ = [
     "Adapter",
@@ -21,6 +23,7 @@ __all__ = [
     "Confirmation",
     "Consumer",
     "Delivery",
+    "Feature",
     "Listener",
     "NamedBroker",
     "NamedConsumer",
@@ -42,6 +45,29 @@ class Receipt(enum.Enum):
     """Nobody here runs a task of this name: dead-lettered or dropped."""
     GIVE_BACK = "give back"
     """Not started: the broker hands it to somebody else at once."""
+    FAILED = "failed"
+    """It ran, and failed for good although it might have been retried: dead-lettered with ``Delivery.reason``."""
+    RETRY = "retry"
+    """It ran and failed: the broker hands it out again after ``Delivery.delay`` seconds, with one more in
+    ``Delivery.retries``. Only where ``Feature.LATER`` is."""
+    LATER = "later"
+    """Not started: handed out again after ``Delivery.delay`` seconds. Only where ``Feature.LATER`` is."""
+
+
+class Feature(enum.Flag):
+    """What a broker may be able to do beside carrying tasks. What it has no place for is refused, never ignored."""
+
+    NONE = 0
+    LATER = enum.auto()
+    """``Terms.delay`` and ``eta``, and the receipts RETRY and LATER: none of it waits in a worker."""
+    EXPIRY = enum.auto()
+    """``Terms.lifetime`` and ``expires``."""
+    PRIORITY = enum.auto()
+    """``Terms.priority``."""
+    CANCEL = enum.auto()
+    """``Producer.cancel``."""
+    UNIQUE = enum.auto()
+    """``Terms.unique``."""
 
 
 class Parcel(NamedTuple):
@@ -49,6 +75,8 @@ class Parcel(NamedTuple):
 
     meta: Meta
     body: bytes
+    terms: Terms = AT_ONCE
+    """Only what ``Adapter.features`` names."""
 
 
 class Confirmation(abc.ABC):
@@ -62,6 +90,11 @@ class Confirmation(abc.ABC):
     @abc.abstractmethod
     def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
         """Call ``callback`` once with None or the error, now if the answer is known; must not block."""
+
+    @property
+    def instead(self) -> str:
+        """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
+        return ""
 
     def prove(self) -> None:  # noqa: B027  # most answers are there long before
         """Hook: a report of the task has come, so it was stored. Who waits need not wait for the answer."""
@@ -77,6 +110,11 @@ class Adapter(abc.ABC):
     def events(self) -> EventSource | None:
         """Where this object publishes what goes wrong inside it, or None (Go: ``Events``)."""
         return None
+
+    @property
+    def features(self) -> Feature:
+        """What it can do beside carrying tasks. Always the same for one object."""
+        return Feature.NONE
 
     @property
     def longest_run(self) -> float | None:
@@ -106,6 +144,14 @@ class Producer(Adapter):
         Always the same for one object."""
         return False
 
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """Let none of these tasks start from now on (``Feature.CANCEL``). Idempotent, thread-safe, blocks until the
+        server has answered; raises ``ConnectionLost`` or ``ConfigError``.
+
+        For each: True, it was waiting and is gone, nobody will hear of it; False, whoever has it or is handed it is
+        told (``Consumer.watch_cancelled``), and reports that."""
+        raise ConfigError(f"{type(self).__name__} cannot cancel tasks")
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:
@@ -118,9 +164,16 @@ class Delivery:
     reply_to: str = ""
     """The address of the caller's reports, where it travels beside the frame (``Producer.carries_reply_to``)."""
     attempt: int = 1
-    """How often a worker has been given this task, this time included, as far as the broker counts."""
+    """How often a worker has been given this task since it was sent or retried, this time included, as far as the
+    broker counts."""
+    retries: int = 0
+    """How often it was settled with ``Receipt.RETRY``."""
+    expired: bool = False
+    """Its lifetime is over: it must not run."""
+    delay: float = 0.0
+    """Seconds until it is handed out again, for the receipts RETRY and LATER; set before it is settled."""
     reason: str = ""
-    """Why the worker refuses it, for its dead letter; set before it is settled. Never holds a value of the task."""
+    """Why the worker refuses it or what it failed with, for its dead letter; set before it is settled."""
 
     def settle(self, receipt: Receipt) -> None:
         """Tell the broker what became of it."""
@@ -177,6 +230,10 @@ class Consumer(Adapter):
     def stop_all_listeners(self) -> None:
         """Close every listener (Go: ``StopAllListeners``). Idempotent."""
 
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:  # most brokers cannot cancel
+        """Hook (``Feature.CANCEL``): call ``tell(name, id)`` for every cancelled task that a listener here may hand out
+        or has handed out: before it does so, or within a second. In any thread; must not block. Called once."""
+
 
 class NamedConsumer(Adapter):
     """Receives tasks of one name a listener (Go: ``NamedConsumer``)."""
@@ -188,6 +245,10 @@ class NamedConsumer(Adapter):
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:  # most brokers cannot cancel
+        """Hook (``Feature.CANCEL``): call ``tell(name, id)`` for every cancelled task that a listener here may hand out
+        or has handed out: before it does so, or within a second. In any thread; must not block. Called once."""
 
 
 class Broker(Producer, Consumer):

@@ -76,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     _dead(commands)
     _call(commands)
     _result(commands)
+    _cancel(commands)
+    _retry(commands)
     _tasks(commands)
     return top
 
@@ -161,6 +163,9 @@ def _call(commands: Subparsers) -> None:
     call.add_argument(
         "--timeout", type=_seconds, metavar="S", help="seconds to wait for the result (default: for ever)"
     )
+    call.add_argument("--delay", type=_seconds, metavar="S", help="seconds before it may start")
+    call.add_argument("--expires", type=_seconds, metavar="S", help="seconds after which it is not started any more")
+    call.add_argument("--priority", type=_natural, metavar="N", help="0 to 9, the most urgent")
     call.add_argument("--no-wait", action="store_true", help="print the task's id and do not wait; no result is kept")
 
 
@@ -172,6 +177,19 @@ def _result(commands: Subparsers) -> None:
         "--wait", type=_seconds, default=1.0, metavar="S", help="seconds to wait for one that runs (default: 1)"
     )
     result.add_argument("--forget", action="store_true", help="delete what is kept of it, once it is printed")
+
+
+def _cancel(commands: Subparsers) -> None:
+    cancel = _command(commands, "cancel", "let tasks not start any more, or end soon where they run")
+    cancel.add_argument("name", help="the task's name")
+    cancel.add_argument("ids", nargs="+", metavar="id", help="as Result.id has it, and the worker's log")
+
+
+def _retry(commands: Subparsers) -> None:
+    retry = _command(commands, "retry", "put tasks that failed for good back into their queue")
+    retry.add_argument("name", help="the task's name")
+    retry.add_argument("ids", nargs="*", metavar="id", help="as Result.id has it, and 'dead list'")
+    retry.add_argument("--all", action="store_true", help="all of this task")
 
 
 def _tasks(commands: Subparsers) -> None:

@@ -11,6 +11,7 @@ from typeddingo.errors import ConfigError
 from typeddingo.headers import NO_HEADERS
 from typeddingo.message import Report, Status
 from typeddingo.option import Option
+from typeddingo.retry import NOT_AGAIN, Verdict
 from typeddingo.time_limit import meet_limit, overdue
 
 __all__ = ["NO_STATE", "Context", "Slot", "current_context", "current_slot"]
@@ -57,6 +58,7 @@ class Context:
         self.id: str = id
         self.option: Option = option
         self.attempt: int = attempt
+        """Which run of it this is, from 1: retries count, and so do runs whose worker died."""
         self._emit = emit
         self._cancelled = cancelled
         self.headers: Mapping[str, str] = MappingProxyType({**headers}) if headers else NO_HEADERS
@@ -81,7 +83,7 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """The app is closing: a long task should end soon."""
+        """Its caller has cancelled it, or the app is closing: a long task should end soon."""
         return self._cancelled()
 
     def progress(self, done: float | None = None, total: float | None = None) -> None:
@@ -106,10 +108,12 @@ class Slot(Generic[J]):
     """What one worker is doing right now. The worker sets ``job`` for every task, which is all a task costs here;
     the ``Context`` is made when somebody asks."""
 
-    __slots__ = ("_context", "_describe", "_described", "job")
+    __slots__ = ("_context", "_describe", "_described", "job", "verdict")
 
     def __init__(self, describe: Callable[[J], Context]) -> None:
         self.job: J | None = None
+        self.verdict: Verdict = NOT_AGAIN
+        """Of a task that may be retried: what the exception that it has just failed with means."""
         self._describe = describe
         self._described: J | None = None
         self._context = Context()

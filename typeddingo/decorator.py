@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Concatenate, Literal, Never, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from typeddingo.context import Context
@@ -20,9 +20,13 @@ from typeddingo.ids import IDMaker, IDMakerID
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.method import MethodConverter, is_method, typed_self
 from typeddingo.option import Option
+from typeddingo.retry import RetryPolicy
 from typeddingo.task import AsyncTask, Sender, SyncTask, Task
 
 __all__ = ["Decorate", "DecorateInjected", "TaskDecorator", "TaskSettings", "TaskSpec", "task_name"]
+
+RETRY = tuple(field.name for field in fields(RetryPolicy))
+"""The settings of a task that say whether it runs again."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +46,7 @@ class TaskSpec:
     converter: Converter | None = None
     timeout: float | None = None
     queue: str = "default"
+    retry: RetryPolicy | None = None
 
     def __post_init__(self) -> None:
         need_label(self.queue)
@@ -73,6 +78,17 @@ class TaskSettings(TypedDict, total=False):
     ``ErrorCode.TIME_LIMIT``. A thread meets it when it next runs Python code."""
     queue: str
     """A label, ``"default"`` by default, by which workers are started for some tasks and not for others."""
+    retries: int
+    """How often it runs again when it has failed, at most; 0 by default. What then fails is a dead letter."""
+    retry_on: tuple[type[BaseException], ...]
+    """What it is retried for: by default every ``Exception``, and a time limit."""
+    give_up_on: tuple[type[BaseException], ...]
+    """What it is not retried for, whatever ``retry_on`` says."""
+    backoff: float
+    """Seconds: a random pause up to this comes before the first retry, up to twice as much before the second, and so
+    on; 1 by default."""
+    max_delay: float
+    """Seconds: no such pause is longer; 600 by default."""
 
 
 class Decorate(Protocol):
@@ -238,7 +254,13 @@ def _spec(context: bool, settings: TaskSettings) -> TaskSpec:
             f"a task has no setting {', '.join(sorted(unknown))}: there are context, name, "
             f"{', '.join(sorted(TaskSettings.__annotations__))}"
         )
-    return TaskSpec(context, **settings)
+    given: dict[str, object] = {**settings}
+    policy = {name: given.pop(name) for name in RETRY if name in given}
+    retry = cast("Callable[..., RetryPolicy]", RetryPolicy)(**policy) if "retries" in policy else None
+    if policy and retry is None:
+        raise ConfigError(f"a task with {' and '.join(policy)} but without retries is never retried: set retries= too")
+    make = cast("Callable[..., TaskSpec]", TaskSpec)
+    return make(context=context, retry=retry if retry is not None and retry.retries else None, **given)
 
 
 def need_label(label: object) -> None:

@@ -12,10 +12,13 @@ from typeddingo.backend import Reporter
 from typeddingo.broker import Delivery, Parcel, Receipt, settle_all
 from typeddingo.config import Ack
 from typeddingo.context import Context, Slot
-from typeddingo.message import Meta, Report, Status, TaskMessage
+from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
 from typeddingo.outbox import Finished, Flusher, Outbox
+from typeddingo.outcome import cancelled_report, expired_report
 from typeddingo.reception import Reception
 from typeddingo.registry import Entry, Registry
+from typeddingo.retry import Verdict
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 from typeddingo.window import Done, Key
@@ -39,6 +42,7 @@ class Desk:
         self._early = runtime.config.ack is Ack.EARLY
         self._outbox = Outbox(runtime, reporter)
         self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
+        self._cancelled = runtime.cancelled.keys
         self._hurried = False
         flusher.look_after(self._outbox_chore)
 
@@ -60,6 +64,9 @@ class Desk:
                 self._outbox.add(Finished(report, delivery))
             return None
         arrival = (task, wire, delivery, meta := Meta(*key), key)
+        if delivery.expired or (self._cancelled and (task.name, task.id) in self._cancelled):
+            self._refuse_to_start(arrival)
+            return None
         if self._early and not delivery.listener.acknowledge([delivery]):
             self.give_back(arrival)
             return None
@@ -73,8 +80,40 @@ class Desk:
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """The final report and the receipt, together: they leave with the next ``flush``."""
         task, wire, delivery, meta, key = arrival
+        if report.failure is not None and self._is_cancelled(task):
+            report = cancelled_report(task.name, task.id, task.option)
         parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
         self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, key))
+
+    def finish_or_retry(self, arrival: Arrival, report: Report[object], verdict: Verdict) -> float | None:
+        """As ``finish``, of a task that may be retried, whose exception says ``verdict``. Returns the seconds until it
+        runs again; None: that was the end of it."""
+        task, wire, delivery, meta, key = arrival
+        policy, failure = self.entry.retry, report.failure
+        if failure is None or policy is None or self._is_cancelled(task):
+            self.finish(arrival, report)
+            return None
+        if (pause := policy.pause(delivery.retries, verdict)) is not None:
+            delivery.delay = pause
+            self._outbox.add(Finished(None, delivery, Receipt.RETRY, key))
+            message = f"task {task.name!r} failed and runs again in {pause:.3g} s"
+            self._runtime.publish(Role.WORKER, EventLevel.INFO, EventCode.RETRY, message, task=task.name, id=task.id)
+            return pause
+        delivery.reason = _told(failure)
+        parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
+        self._outbox.add(Finished(parcel, delivery, Receipt.FAILED, key))
+        return None
+
+    def _is_cancelled(self, task: TaskMessage) -> bool:
+        return bool(self._cancelled) and (task.name, task.id) in self._cancelled
+
+    def _refuse_to_start(self, arrival: Arrival) -> None:
+        """It has expired or was cancelled."""
+        task, wire, delivery, meta, key = arrival
+        make = expired_report if delivery.expired else cancelled_report
+        report = make(task.name, task.id, task.option)
+        parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
+        self._outbox.add(Finished(parcel, delivery, Receipt.OK, key))
 
     def give_back(self, arrival: Arrival) -> None:
         """It has not started, or will not end here: somebody else runs it. One that was acknowledged is lost."""
@@ -102,17 +141,21 @@ class Desk:
 
     def _describe(self, arrival: Arrival) -> Context:
         task, _, delivery, _, _ = arrival
+        runtime = self._runtime
 
         def emit(report: Report[object]) -> None:
             self._send(arrival, report)
+
+        def cancelled() -> bool:
+            return runtime.closing or self._is_cancelled(task)
 
         return Context(
             task.name,
             task.id,
             task.option,
-            attempt=delivery.attempt,
+            attempt=delivery.retries + delivery.attempt,
             emit=emit,
-            cancelled=self._runtime.is_closing,
+            cancelled=cancelled,
             headers=task.headers,
             state=self._runtime.state,
         )
@@ -124,3 +167,9 @@ class Desk:
             if not self._outbox.flush_if_free():
                 self._hurried = True
         return self._hurried
+
+
+def _told(failure: Failure) -> str:
+    """A failure as its dead letter keeps it."""
+    what = f"{failure.exception_type}: {failure.message}" if failure.exception_type else failure.message
+    return f"{what}\n{failure.traceback}" if failure.traceback else what

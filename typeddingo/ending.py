@@ -10,7 +10,6 @@ import logging
 import math
 import threading
 from _thread import LockType, allocate_lock
-from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from typeddingo.errors import ConfigError, ReportsIgnored
 from typeddingo.handlers import Handlers, mutex
 from typeddingo.message import Report
 from typeddingo.option import Option
+from typeddingo.outcome import Home
 from typeddingo.reports import Watcher
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Ending:
     __slots__ = (
         "__weakref__",
         "_annex",
-        "_background",
+        "_home",
         "_latch",
         "_report",
         "_state",
@@ -73,7 +73,7 @@ class Ending:
         """The id of this call."""
         self.option: Option = option
         """How it was sent."""
-        self._background: Callable[[Callable[[], None]], None] | None = None
+        self._home: Home | None = None
         self._annex: Annex | None = None
         self._waiting = 0
         self._latch: LockType | None = None  # made by the first who waits: in a burst, most results are there before
@@ -135,9 +135,9 @@ class Ending:
                 except BaseException:
                     logger.exception("a handler of task %r (id %s) raised", self.name, self.id)
 
-        if self._background is not None:
+        if self._home is not None:
             try:
-                self._background(fire)
+                self._home.background(fire)
             except Exception:
                 logger.warning("the handler thread is gone: handlers of task %r (id %s) fire here", self.name, self.id)
             else:

@@ -11,12 +11,14 @@ TypedDingoError
 ├─ WireError            bytes we refuse: HeaderError · DecodeError · LimitError · Untrusted
 └─ ResultError          ReportsIgnored · ResultTimeout(TimeoutError) · ResultClosed · ResultExpired · NoHandler
 TaskFailed              the task itself failed; not a TypedDingoError
+Retry                   raised by a task that wants to run again later
 TimeLimitExceeded       raised inside a task that runs for too long; a BaseException, as asyncio.CancelledError is one
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +41,7 @@ __all__ = [
     "ResultError",
     "ResultExpired",
     "ResultTimeout",
+    "Retry",
     "SendError",
     "SendUnknown",
     "SignatureError",
@@ -66,6 +69,10 @@ class ErrorCode(enum.IntEnum):
     """No worker knows a task of this name."""
     TIME_LIMIT = 18
     """The function ran for longer than its ``timeout``."""
+    EXPIRED = 21
+    """It was not started before it expired (``expires``)."""
+    CANCELLED = 22
+    """It was cancelled (``Result.cancel``) before it started or, where that can be, while it ran."""
 
 
 class TypedDingoError(Exception):
@@ -250,3 +257,16 @@ class TaskFailed(Exception):
 class TimeLimitExceeded(BaseException):
     """Raised inside a task whose ``timeout`` is over, in its thread or its coroutine, so that it ends and may clean up.
     One that catches it and returns has succeeded. ``except Exception`` does not catch it."""
+
+
+class Retry(Exception):
+    """Raise it inside a task that has ``retries``: this run has failed, and the next is to begin ``after`` so many
+    seconds, or when the task's own back-off says. It counts as one retry; when there is none left, the task fails with
+    this exception (and with the one it was raised ``from``, in its traceback). Raises ``ConfigError`` for what is no
+    number of seconds."""
+
+    def __init__(self, message: str = "the task asked to run again", *, after: float | None = None) -> None:
+        if after is not None and (isinstance(after, bool) or not 0 <= after < math.inf):
+            raise ConfigError("Retry(after=…): expected a number of seconds, 0 or more")
+        super().__init__(message)
+        self.after: float | None = after

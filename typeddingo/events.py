@@ -50,6 +50,8 @@ class EventCode(enum.IntEnum):
     """A connection was lost, blocked or came back."""
     SHUTDOWN = 22
     """Something was still running when the deadline of ``close()`` passed."""
+    RETRY = 23
+    """A task has failed and will run again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TypeVar, cast, overload
 
+from typeddingo.errors import ConfigError
 from typeddingo.handlers import mutex
 from typeddingo.option import Option
 from typeddingo.result import Result
@@ -34,13 +35,22 @@ class _Gathered(Result[tuple[object, ...]]):
         super().__init__(
             f"gather({_summary([part.name for part in parts])})", _summary([part.id for part in parts]), Option()
         )
-        self._background = next((part._background for part in parts if part._background is not None), None)
+        self._home = next((part._home for part in parts if part._home is not None), None)
         self._parts = parts
         self._left = len(parts)
         if not parts:
             self._succeed(())
         for part in parts:
             part._on_end(functools.partial(self._part_ended, part))
+
+    def cancel(self) -> None:
+        """Cancel every part. See ``Result.cancel``."""
+        for part in self._parts:
+            part.cancel()
+
+    def forget(self) -> None:
+        """Raises ``ConfigError``: nothing is kept of it, and it lets go of its parts when it ends."""
+        raise ConfigError("a gathered result is kept nowhere: call forget() of its parts")
 
     def _part_ended(self, part: Result[object]) -> None:
         if part.ok:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from types import CoroutineType
 from typing import TypeVar, cast
 
 from typeddingo._io.loop import LoopThread, current_coroutine
 from typeddingo._io.threads import Deadline
 from typeddingo.context import Slot, current_slot
 from typeddingo.pool import Pool
+from typeddingo.urgent import Urgent
 
 __all__ = ["LoopPool"]
 
@@ -34,8 +37,10 @@ class LoopPool(Pool[J]):
         self._work = work
         self._refuse = refuse
         self._jobs: deque[J] = deque()
+        self._urgent: Urgent[J] = Urgent()
         self._idle: list[tuple[Slot[J], Callable[[J], Awaitable[None]]]] = []
         self._busy: dict[asyncio.Task[None], Slot[J]] = {}
+        self._lock = threading.Lock()
         self._quiet = threading.Event()
         self._spared: object = None
         """The slot of the coroutine that is closing the app: nobody waits for it."""
@@ -49,7 +54,7 @@ class LoopPool(Pool[J]):
             slot = self._new_slot()
             self._idle.append((slot, self._work(slot)))
         self.size += count
-        if self._jobs:
+        if self._jobs or self._urgent.heap:
             self._wake()
         return 0
 
@@ -58,7 +63,7 @@ class LoopPool(Pool[J]):
         jobs: list[J] = []
         with contextlib.suppress(IndexError):
             while True:
-                jobs.append(self._jobs.popleft())
+                jobs.append(self._next())
         if self._used:
             self._wake()
         else:
@@ -70,7 +75,7 @@ class LoopPool(Pool[J]):
         return [job for slot in list(self._busy.values()) if slot is not mine and (job := slot.job) is not None]
 
     def waiting(self) -> int:
-        return len(self._jobs)
+        return len(self._jobs) + len(self._urgent.heap)
 
     def join(self, deadline: Deadline) -> None:
         if self._used and not self._loop.is_current:
@@ -78,9 +83,35 @@ class LoopPool(Pool[J]):
             self._wake()
             self._quiet.wait(deadline.left)
 
+    def put_urgent(self, job: J, priority: int) -> None:
+        with self._lock:
+            self._urgent.put(job, priority)
+        self._wake()
+
+    def cancel(self, wanted: Callable[[J], bool]) -> None:
+        """Cancel the coroutines that run such jobs. From any thread; does not wait."""
+        self._loop.call(functools.partial(self._cancel, wanted))
+
+    def _cancel(self, wanted: Callable[[J], bool]) -> None:
+        for task, slot in list(self._busy.items()):
+            coroutine = task.get_coro()
+            # One that has not begun would never learn of it: it looks for itself when it does.
+            begun = isinstance(coroutine, CoroutineType) and coroutine.cr_suspended
+            if begun and slot.job is not None and wanted(slot.job):
+                task.cancel()
+
     def _put(self, job: J) -> None:
         self._jobs.append(job)
         self._wake()
+
+    def _next(self) -> J:
+        """The next job. Raises ``IndexError`` when there is none."""
+        if not self._urgent.heap:
+            return self._jobs.popleft()
+        with self._lock:
+            if not self._jobs or not self._urgent.heap:
+                return self._urgent.pop() if self._urgent.heap else self._jobs.popleft()
+            return self._urgent.swap(self._jobs.popleft())
 
     def _wake(self) -> None:
         # One call a batch: a burst of puts finds the flag set and leaves the loop alone.
@@ -93,7 +124,7 @@ class LoopPool(Pool[J]):
         self._woken = False
         with contextlib.suppress(IndexError):
             while self._idle:
-                job = self._jobs.popleft()
+                job = self._next()
                 if self.closed:
                     self._refuse(job)
                     continue
@@ -114,5 +145,5 @@ class LoopPool(Pool[J]):
             slot.job = None
             del self._busy[me]
             self._idle.append((slot, run))
-            if self._jobs or self.closed:
+            if self._jobs or self._urgent.heap or self.closed:
                 self._pump()

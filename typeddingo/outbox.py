@@ -130,13 +130,18 @@ class Outbox:
             if item.delivery is not None:
                 receipts.append((item.delivery, item.receipt))
             if item.key is not None:
-                receipts += [(again, item.receipt) for again in _ended(self._runtime.window, item.key, item)]
+                for again in _ended(self._runtime.window, item.key, item):
+                    if item.delivery is not None:
+                        again.delay, again.reason = item.delivery.delay, item.delivery.reason
+                    receipts.append((again, item.receipt))
         settle_all(receipts)
 
 
 def _ended(window: Window, key: Key, item: Finished) -> Sequence[Delivery]:
-    """The run is over: what else was delivered of the same task shares its receipt."""
-    return window.forget(key) if item.receipt is Receipt.GIVE_BACK else window.finish(key, item.parcel)
+    """The run is over: what else was delivered of the same task shares its receipt. One that runs again is not done."""
+    if item.receipt in (Receipt.GIVE_BACK, Receipt.RETRY, Receipt.LATER):
+        return window.forget(key)
+    return window.finish(key, item.parcel)
 
 
 def _may_pass(error: Exception) -> bool:

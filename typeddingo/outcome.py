@@ -9,16 +9,26 @@ from typeddingo.errors import ErrorCode
 from typeddingo.message import Failure, Report, Status
 from typeddingo.option import Option
 
-__all__ = ["Background", "MakeOutcome", "Outcome", "shutdown_report"]
+__all__ = ["Home", "MakeOutcome", "Outcome", "cancelled_report", "expired_report", "shutdown_report"]
 
-Background: TypeAlias = Callable[[Callable[[], None]], None]
-"""Runs a callable on the app's handler thread."""
+
+class Home(Protocol):
+    """Where a result comes from."""
+
+    def background(self, callback: Callable[[], None], /) -> None:
+        """Run a callable on the app's handler thread."""
+
+    def cancel(self, name: str, id: str, /) -> None:
+        """Let this task not start any more, or end soon. Blocks until that is on record."""
+
+    def forget(self, name: str, id: str, /) -> None:
+        """Keep nothing of this task's result."""
 
 
 class Outcome(Protocol):
     """The engine's half of a ``Result``; the rooms above hold the other half. Thread-safe, ended by the first end."""
 
-    _background: Background | None
+    _home: Home | None
 
     @property
     def name(self) -> str: ...
@@ -44,3 +54,13 @@ def shutdown_report(name: str, id: str, option: Option) -> Report[object]:
     """What a caller gets for a task that had not ended when its app was closed. It never travels."""
     reason = "the app was closed before the task ended"
     return Report(name, id, Status.FAIL, option, Failure(ErrorCode.SHUTDOWN, reason))
+
+
+def expired_report(name: str, id: str, option: Option) -> Report[object]:
+    """Of a task whose time had come and gone before it could start."""
+    return Report(name, id, Status.FAIL, option, Failure(ErrorCode.EXPIRED, "it expired before it was started"))
+
+
+def cancelled_report(name: str, id: str, option: Option) -> Report[object]:
+    """Of a task that was cancelled."""
+    return Report(name, id, Status.FAIL, option, Failure(ErrorCode.CANCELLED, "it was cancelled"))

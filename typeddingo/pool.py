@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import abc
 import functools
+import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.context import Slot, current_slot
+from typeddingo.urgent import Urgent
 
 __all__ = ["Pool", "ThreadPool"]
 
 J = TypeVar("J")
+
+_URGENT = object()
+"""Stands in a queue for one job that is among the urgent."""
 
 
 class Pool(abc.ABC, Generic[J]):
@@ -28,8 +33,15 @@ class Pool(abc.ABC, Generic[J]):
     closed = False
 
     @abc.abstractmethod
+    def put_urgent(self, job: J, priority: int) -> None:
+        """Hand over a job with a priority above 0. See ``Urgent``."""
+
+    @abc.abstractmethod
     def grow(self, count: int) -> int:
         """Start ``count`` more workers; returns how many could not be started."""
+
+    def cancel(self, wanted: Callable[[J], bool]) -> None:  # threads cannot
+        """End the jobs that run and for which ``wanted`` is true, if that can be. From any thread; does not wait."""
 
     @abc.abstractmethod
     def close(self) -> list[J]:
@@ -69,6 +81,8 @@ class ThreadPool(Pool[J]):
         # comes near (0.06 µs against 0.5 µs for a deque with a condition).
         self._queue: SimpleQueue[J | None] = SimpleQueue()
         self.put: Callable[[J | None], None] = self._queue.put
+        self._lock = threading.Lock()
+        self._urgent: Urgent[J] = Urgent()
 
     def grow(self, count: int) -> int:
         for done in range(count):
@@ -82,13 +96,18 @@ class ThreadPool(Pool[J]):
             self.size += 1
         return 0
 
+    def put_urgent(self, job: J, priority: int) -> None:
+        with self._lock:
+            self._urgent.put(job, priority)
+        self._queue.put(cast("J", _URGENT))  # one for each: who gets it, or any other job, takes the most urgent
+
     def close(self) -> list[J]:
         self.closed = True
         jobs: list[J] = []
         try:
             while True:
                 if (job := self._queue.get_nowait()) is not None:
-                    jobs.append(job)
+                    jobs.append(self._most_urgent(job) if self._urgent.heap else job)
         except Empty:
             self._queue.put(None)  # one is enough: each worker hands it on
         return jobs
@@ -105,8 +124,10 @@ class ThreadPool(Pool[J]):
 
     def _loop(self, slot: Slot[J]) -> None:
         current_slot.set(slot)
-        get, run = self._queue.get, self._work(slot)
+        get, run, urgent = self._queue.get, self._work(slot), self._urgent.heap
         while (job := get()) is not None:
+            if urgent:
+                job = self._most_urgent(job)
             slot.job = job
             if self.closed:  # looked at after the slot is set: whoever closes sees the job in one of the two places
                 self._refuse(job)
@@ -114,3 +135,10 @@ class ThreadPool(Pool[J]):
                 run(job)
             slot.job = job = None
         self._queue.put(None)
+
+    def _most_urgent(self, job: J) -> J:
+        """In the place of one that was taken from the queue."""
+        with self._lock:
+            if job is _URGENT:
+                return self._urgent.pop()
+            return self._urgent.swap(job) if self._urgent.heap else job

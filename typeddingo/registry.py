@@ -18,6 +18,7 @@ from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
+from typeddingo.retry import RetryPolicy
 from typeddingo.wire import Wire
 
 __all__ = ["Entry", "Registry", "Send", "SendAsync", "SendMany"]
@@ -50,6 +51,8 @@ class Entry:
     """The label by which workers are started for it and others."""
     hooks: Hooks = NO_HOOKS
     """The app's middleware."""
+    retry: RetryPolicy | None = None
+    """Whether it runs again when it has failed; None: never."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT

@@ -104,6 +104,29 @@ class Result(Ending, Generic[R_co]):
     def __aiter__(self) -> Reports[R_co]:
         return self.reports()
 
+    def cancel(self) -> None:
+        """Let the task not start any more, or end soon if it runs (Go: none). Idempotent; of a task that has ended it
+        changes nothing. Thread-safe; blocks until the broker has it on record.
+
+        The result says what came of it: ``TaskFailed`` with ``ErrorCode.CANCELLED``, as soon as a worker has met the
+        task, or what it returned when it was too late. A running ``async def`` is cancelled where it awaits; a function
+        in a thread goes on until it looks at ``Context.cancelled``. Raises ``ConnectionLost``, or ``ConfigError`` when
+        the broker cannot cancel.
+        """
+        if self._state in (OPEN, CLOSED) and self._home is not None:
+            self._home.cancel(self.name, self.id)
+
+    def forget(self) -> None:
+        """Let go of what is kept of it elsewhere (Go: none). Idempotent; thread-safe; what this object knows, it knows.
+
+        With Redis, what is stored is deleted when this returns, and ``app.result`` ends with ``ResultExpired`` from now
+        on; a task that still runs stores its report when it ends. With RabbitMQ and in process nothing is stored. Over
+        both servers, who still waits for it in this app gets ``ResultExpired``. Raises ``ConnectionLost`` or
+        ``ConfigError``.
+        """
+        if self._home is not None:
+            self._home.forget(self.name, self.id)
+
     # handlers
 
     def on_ok(self, handler: Callable[[R_co], object]) -> Self:

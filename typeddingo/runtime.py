@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from typeddingo._io.threads import PREFIX, Deadline, Threads
+from typeddingo.cancelled import Cancelled
 from typeddingo.config import Config
 from typeddingo.context import NO_STATE
 from typeddingo.events import Event, EventCode, EventLevel, EventMux
@@ -66,6 +67,8 @@ class Runtime:
         """What is entered before the first worker starts."""
         self.working = False
         """A worker has been started: what it was compiled from does not change any more."""
+        self.cancelled: Cancelled = Cancelled()
+        """What must not start here, or not go on."""
         self.closing = False
         """Nothing new is taken in; running tasks see it as ``Context.cancelled``."""
         self.stop: threading.Event = threading.Event()

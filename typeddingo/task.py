@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from types import MethodType
 from typing import (
     TYPE_CHECKING,
@@ -48,6 +49,10 @@ class CallOptions(TypedDict, total=False):
 
     ignore_report: bool
     monitor_progress: bool
+    delay: float | None
+    eta: datetime | None
+    expires: float | datetime | None
+    priority: int
 
 
 class Sender(Protocol):
@@ -133,14 +138,12 @@ class Task(Generic[P, R_co]):
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
         """The same task with other options; what is not named stays as the task has it. The task itself is unchanged.
-        Raises ``ConfigError`` for an option there is not."""
-        for name, value in options.items():
+        Raises ``ConfigError`` for an option there is not, and for a value that means nothing."""
+        for name in options:
             if name not in _OPTIONS:
                 raise ConfigError(
                     f"with_options: there is no option {name!r}; there are: {', '.join(sorted(_OPTIONS))}"
                 )
-            if not isinstance(value, bool):
-                raise ConfigError(f"with_options: expected True or False for {name}")
         twin = self._twin(self.fn, self._sender)
         twin._option = replace(self._option or self._sender.option, **options)
         return twin
@@ -215,7 +218,7 @@ class BoundSender:
 def _nothing(instance: object) -> None: ...
 
 
-_OPTIONS = {field.name for field in fields(Option)}
+_OPTIONS = {field.name for field in fields(Option) if field.init}
 
 
 class SyncTask(Task[P, R_co]):

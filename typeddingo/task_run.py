@@ -22,3 +22,5 @@ class TaskRun(NamedTuple):
     """How often a worker had been given it, this time included."""
     error: str
     """The type of the exception it failed with; empty when it succeeded."""
+    again: float | None = None
+    """Seconds until it runs again; None: that was its last run."""

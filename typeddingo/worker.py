@@ -14,6 +14,7 @@ from typing import Protocol
 
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Receipt, settle_all
+from typeddingo.cancelled import TaskKey
 from typeddingo.context import Slot, current_slot
 from typeddingo.desk import Arrival, Desk
 from typeddingo.execute import perform, perform_async
@@ -54,6 +55,7 @@ class Worker:
         self._source = source
         self._flusher = flusher
         self._perform = perform(desk.entry, self.slot, runtime.timekeeper)
+        self._retried = desk.entry.retry is not None
         self._todo: deque[Delivery] = deque()
         self._busy_since = 0.0
         flusher.look_after(self._help_if_stuck)
@@ -98,9 +100,13 @@ class Worker:
             self.slot.job = arrival
             report = self._perform(arrival[0], arrival[1])
             self.slot.job = None
-            self._desk.finish(arrival, report)
+            again = None
+            if self._retried:
+                again = self._desk.finish_or_retry(arrival, report, self.slot.verdict)
+            else:
+                self._desk.finish(arrival, report)
             if self._runtime.on_task is not None:
-                self._runtime.on_task(_run(arrival, report, self._busy_since))
+                self._runtime.on_task(_run(arrival, report, self._busy_since, again))
 
     def _help_if_stuck(self) -> bool:
         """The flusher's look at this worker: when it runs a slow task, the reports of those before it leave, and what
@@ -140,6 +146,10 @@ class AsyncWorkers:
             if not batch and self._source.closed:
                 return
 
+    def cancel(self, key: TaskKey) -> None:
+        """End the coroutine that runs this task, if one does. From any thread; does not wait."""
+        self._pool.cancel(lambda arrival: (arrival[0].name, arrival[0].id) == key)
+
     def close(self) -> None:
         """Start no more; what waits is given back."""
         for arrival in self._pool.close():
@@ -163,17 +173,23 @@ class AsyncWorkers:
     def _work(self, slot: Slot[Arrival]) -> Callable[[Arrival], Coroutine[object, None, None]]:
         work = perform_async(self._desk.entry, slot, self._runtime.timekeeper)
 
+        retried = self._desk.entry.retry is not None
+
         async def run(arrival: Arrival) -> None:
             started = perf_counter()
             report = await work(arrival[0], arrival[1])
             if self._abandoned:
                 self._give_back(arrival)
                 return
-            self._desk.finish(arrival, report)
+            again = None
+            if retried:
+                again = self._desk.finish_or_retry(arrival, report, slot.verdict)
+            else:
+                self._desk.finish(arrival, report)
             self._desk.flush_soon()
             self._free.release()
             if self._runtime.on_task is not None:
-                self._runtime.on_task(_run(arrival, report, started))
+                self._runtime.on_task(_run(arrival, report, started, again))
 
         return run
 
@@ -195,7 +211,8 @@ def _give_back(deliveries: Sequence[Delivery]) -> None:
     settle_all([(delivery, Receipt.GIVE_BACK) for delivery in deliveries])
 
 
-def _run(arrival: Arrival, report: Report[object], started: float) -> TaskRun:
+def _run(arrival: Arrival, report: Report[object], started: float, again: float | None) -> TaskRun:
     task, _, delivery, _, _ = arrival
     error = report.failure.exception_type if report.failure else ""
-    return TaskRun(task.name, task.id, report.status, perf_counter() - started, delivery.attempt, error)
+    attempt = delivery.retries + delivery.attempt
+    return TaskRun(task.name, task.id, report.status, perf_counter() - started, attempt, error, again)

@@ -7,12 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 from huey import RedisHuey
+from redis import ConnectionPool
 
 from benchmarks.peers import tasks
 from benchmarks.peers.driver import WAIT, Driver
 from benchmarks.peers.settings import BIN, CONCURRENCY, URL
 
-huey = RedisHuey("benchmark", url=URL, notify_result=True)
+# A result is waited for in one command; redis-py would give up after 5 seconds.
+pool = ConnectionPool.from_url(URL, socket_timeout=None)
+huey = RedisHuey("benchmark", connection_pool=pool, notify_result=True)
 TASKS: dict[str, Any] = {name: huey.task(name=name)(getattr(tasks, name)) for name in tasks.__all__}
 
 

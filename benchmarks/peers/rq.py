@@ -13,7 +13,8 @@ from benchmarks.peers import tasks
 from benchmarks.peers.driver import WAIT, Driver, Rows
 from benchmarks.peers.settings import BIN, CONCURRENCY, URL
 
-queue = Queue("benchmark", connection=Redis.from_url(URL))
+# A result is waited for in one command; redis-py would give up after 5 seconds.
+queue = Queue("benchmark", connection=Redis.from_url(URL, socket_timeout=None))
 
 
 class Peer(Driver):

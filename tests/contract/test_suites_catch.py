@@ -40,7 +40,7 @@ class Trims(LocalNamedBroker):
 
 class FoldsCase(LocalNamedBroker):
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
-        return super().send([Parcel(Meta(meta.name.lower(), meta.id), body) for meta, body in parcels])
+        return super().send([Parcel(Meta(meta.name.lower(), meta.id), body) for meta, body, _ in parcels])
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         return super().add_listener(name.lower(), prefetch)
@@ -152,7 +152,7 @@ class JoinsKeys(LocalBackend):
         return super().poll(self._joined(meta))
 
     def report(self, parcels: Sequence[Parcel]) -> None:
-        super().report([Parcel(self._joined(meta), body) for meta, body in parcels])
+        super().report([Parcel(self._joined(meta), body) for meta, body, _ in parcels])
 
 
 class ReordersReports(LocalBackend):
@@ -165,7 +165,7 @@ class KeyedById(LocalBackend):
         return super().poll(Meta(meta.id, meta.id))
 
     def report(self, parcels: Sequence[Parcel]) -> None:
-        super().report([Parcel(Meta(meta.id, meta.id), body) for meta, body in parcels])
+        super().report([Parcel(Meta(meta.id, meta.id), body) for meta, body, _ in parcels])
 
     def done(self, meta: Meta) -> None:
         super().done(Meta(meta.id, meta.id))

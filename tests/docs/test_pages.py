@@ -53,4 +53,16 @@ def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+    assert [link for link in links if "://" not in link and not leads(page, link)] == []
+
+
+def leads(page: Path, link: str) -> bool:
+    """The file is there, and so is the heading."""
+    file, _, heading = link.partition("#")
+    target = page.parent / file if file else page
+    return target.exists() and (not heading or heading in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}

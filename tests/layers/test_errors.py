@@ -19,7 +19,7 @@ def drawing() -> str:
 
 def drawn() -> dict[str, set[str]]:
     """Parent to children, as drawn."""
-    tree: dict[str, set[str]] = {"TypedDingoError": set(), "Exception": {"TypedDingoError", "TaskFailed"}}
+    tree: dict[str, set[str]] = {"TypedDingoError": set(), "Exception": {"TypedDingoError", "TaskFailed", "Retry"}}
     for line in drawing().splitlines():
         if branch := re.match(r"[├└]─ (\w+)", line):
             tree["TypedDingoError"].add(branch[1])

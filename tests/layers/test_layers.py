@@ -10,7 +10,7 @@ import pytest
 from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "option", "role", "config", "events", "ids", "readable", "_io", "_io.*"),
+    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
     ("message", "header", "headers"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
@@ -23,6 +23,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "window",
         "task_run",
         "time_limit",
+        "retry",
+        "cancelled",
         "registry",
         "runtime",
         "wire",

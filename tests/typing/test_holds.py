@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_type
 
 from tests.typing.declared import (
@@ -41,6 +42,7 @@ from typeddingo import (
     Report,
     Reports,
     Result,
+    Retry,
     Status,
     SyncTask,
     Task,
@@ -110,7 +112,15 @@ def test_results_and_calls_can_be_awaited() -> None:
     asyncio.run(main())
 
 
+def test_a_tasks_life_is_typed() -> None:
+    decorated = app.task(name="life", retries=3, retry_on=(OSError, ValueError), backoff=0.5, timeout=1.0)(power)
+    assert_type(decorated.call(2).cancel(), None)
+    assert_type(Retry(after=3).after, float | None)
+
+
 def test_options_keep_the_parameters() -> None:
+    assert_type(add.with_options(delay=0, expires=60.0, priority=3).call(1, b=2), Result[int])
+    assert_type(add.with_options(eta=datetime.now(UTC)).call(1, b=2), Result[int])
     monitored = add.with_options(monitor_progress=True)
     assert_type(monitored.call(1, 2), Result[int])
     assert_type(monitored(1, 2), int)

@@ -17,6 +17,19 @@ SECONDS = 10.0
 """The deadline of everything that must happen."""
 
 
+class _Home:
+    """Where nothing can be cancelled."""
+
+    def __init__(self, background: Callable[[Callable[[], None]], None]) -> None:
+        self.background = background
+
+    def cancel(self, name: str, id: str) -> None:
+        raise AssertionError("nobody cancels here")
+
+    def forget(self, name: str, id: str) -> None:
+        raise AssertionError("nobody forgets here")
+
+
 class ByHand(Result[R]):
     """A ``Result`` whose engine is the test."""
 
@@ -39,7 +52,7 @@ class ByHand(Result[R]):
         self._close(error)
 
     def fire_with(self, background: Callable[[Callable[[], None]], None]) -> None:
-        self._background = background
+        self._home = _Home(background)
 
     @property
     def waiting(self) -> int:

@@ -45,7 +45,7 @@ def bundles(parcels: Sequence[Parcel]) -> list[list[Parcel]]:
 def packed(parcels: Sequence[Parcel]) -> bytes:
     """One message of all of them."""
     parts: list[bytes] = []
-    for meta, body in parcels:
+    for meta, body, _ in parcels:
         parts += (meta.name.encode("utf-8", "replace"), meta.id.encode("utf-8", "replace"), body)
     return pack(parts)
 

@@ -47,7 +47,7 @@ class AmqpReporter:
 
     def report(self, parcels: Sequence[Parcel]) -> None:
         """See ``AmqpBackend.report``."""
-        for meta, body in parcels:
+        for meta, body, _ in parcels:
             if len(body) > self._max_frame - BESIDE:
                 what = (
                     f"the report of task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame - BESIDE}"
@@ -72,7 +72,7 @@ class AmqpReporter:
             raise failed
 
     def _single(self, topology: DingoTopology, parcel: Parcel) -> _Sent:
-        meta, body = parcel
+        meta, body, _ = parcel
         return _Sent(Message(topology.result(meta.name, meta.id).route, body, Answer(1, self._timeout)), [meta])
 
     def _bundled(self, topology: NativeTopology, parcels: Sequence[Parcel]) -> list[_Sent]:

@@ -52,7 +52,7 @@ def report_natively(server: RedisServer, keys: NativeKeys, parcels: Sequence[Par
 
 def _call(keys: NativeKeys, ttl: int, parcels: Sequence[Parcel]) -> Call:
     callers: dict[str, list[bytes]] = {}
-    for meta, body in parcels:
+    for meta, body, _ in parcels:
         if (parts := callers.get(meta.reply_to)) is None:
             parts = callers[meta.reply_to] = []
         parts += (meta.name.encode(), meta.id.encode(), body)

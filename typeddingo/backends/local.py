@@ -68,7 +68,7 @@ class LocalBackend(Backend):
         with self._lock:
             if self._closed:
                 raise SendError("this LocalBackend is closed: the reports were not stored; report before close()")
-            for meta, body in parcels:
+            for meta, body, _ in parcels:
                 if (stream := self._streams.get((meta.name, meta.id))) is not None:
                     batches.setdefault(stream, []).append(body)
                 else:

@@ -17,6 +17,7 @@ from typeddingo.backend import ReportStream, Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.announcing import Announcer, Start, never
+from typeddingo.bridges.asked import need_features
 from typeddingo.broker import Confirmation, Parcel, Producer
 from typeddingo.errors import ConfigError, ResultError, ResultExpired, SendUnknown, TypedDingoError, WireError
 from typeddingo.events import EventCode, EventLevel
@@ -25,10 +26,11 @@ from typeddingo.hooks import Hooks
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.middleware import Outgoing
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, shutdown_report
+from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.terms import AT_ONCE
 from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.wire import Wire
 
@@ -168,7 +170,7 @@ class Courier:
         if (store := self._adapters.store) is None:
             raise ConfigError(f"the result of task {name!r} cannot be had: no store is attached; call app.use(backend)")
         outcome = self._runtime.make(name, id, Option())
-        outcome._background = self._runtime.handlers.run
+        outcome._home = self
         sent = _Sent(self, outcome, Option(), Meta(name, id, store.reply_to), self._registry.wire_of(entry), store)
         self._follow(sent, store.reattach(sent.meta))
         if self._runtime.is_closing():  # closed since we looked
@@ -200,6 +202,21 @@ class Courier:
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(calls)} calls of a batch were not confirmed", failures)
 
+    def background(self, callback: Callable[[], None]) -> None:
+        """See ``Home``."""
+        self._runtime.handlers.run(callback)
+
+    def cancel(self, name: str, id: str) -> None:
+        """See ``Home``. Of a task that nobody will hear of any more, the result is told here, and so is whoever asks
+        for it later. Raises ``ConnectionLost`` or ``ConfigError``."""
+        if (producer := self._adapters.producer) is None:
+            raise ConfigError(f"task {name!r} cannot be cancelled: no producer is attached; call app.use(broker) first")
+        (gone,) = producer.cancel([Meta(name, id)])
+        if gone:
+            for sent in [sent for sent in list(self._pending) if (sent.meta.name, sent.meta.id) == (name, id)]:
+                sent.outcome._deliver(cancelled_report(name, id, sent.option))
+                self._forget(sent)
+
     def close(self) -> None:
         """End every result that is still pending with a Fail report."""
         for sent in list(self._pending):
@@ -216,7 +233,7 @@ class Courier:
         name, default, bind, fits = entry.name, entry.option, entry.contract.bind, entry.contract.quick_bind()
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         wire = self._registry.wire_of(entry)
-        runtime, adapters, background = self._runtime, self._adapters, self._runtime.handlers.run
+        runtime, adapters = self._runtime, self._adapters
         ways, follow = self._ways, self._follow
         beside = not wire.signed
         if write is None:
@@ -229,10 +246,12 @@ class Courier:
                 raise closed_error(name)
             option = option or default
             producer, store = ways(name, option)
+            if option.terms is not AT_ONCE:
+                need_features(producer, option.terms)
             if kwargs or not fits(args):
                 args, kwargs = bind(args, kwargs)
             outcome = make(name, id := new_id(name), option)
-            outcome._background = background
+            outcome._home = self
             reply_to = adapters.reply_to if store is not None else ""
             in_frame = "" if beside and adapters.beside_frame else reply_to
             # The short way saves a message that nobody else looks at; it answers None to all that it does not know.
@@ -243,7 +262,7 @@ class Courier:
             try:
                 if store is not None:
                     follow(sent, store.poll(meta))
-                sent.confirmation = producer.send((Parcel(meta, frame),))
+                sent.confirmation = producer.send((Parcel(meta, frame, option.terms),))
             except BaseException as error:
                 self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
                 if runtime.is_closing():  # closed since we looked, and the adapters with us

@@ -8,7 +8,9 @@ import threading
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
 from typeddingo.bridges.adapters import Adapters
-from typeddingo.broker import Adapter, Consumer, Listener
+from typeddingo.broker import Adapter, Consumer, Feature, Listener
+from typeddingo.cancelled import TaskKey
+from typeddingo.config import Ack, Config
 from typeddingo.desk import Desk
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
@@ -36,6 +38,7 @@ class Crew:
         self._listeners: list[Listener] = []
         self._workers: list[Worker] = []
         self._async_workers: list[AsyncWorkers] = []
+        self._watching = False
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         """Start ``count`` workers, ``share`` of them on one outbox. Returns how many could not be started.
@@ -45,6 +48,7 @@ class Crew:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
             reporter = self._reporter(entry)
+            self._watch_cancelled()
             source = self._source(entry, count)
             left = count
             for size in [count] if entry.contract.is_async else group_sizes(count, share):
@@ -74,6 +78,18 @@ class Crew:
         self._flusher.stop()
         self._flusher.join(with_grace(deadline))
 
+    def _watch_cancelled(self) -> None:
+        """Once, before the first task comes."""
+        consumer = self._adapters.named_consumer or self._adapters.consumer
+        if consumer is not None and not self._watching and consumer.features & Feature.CANCEL:
+            self._watching = True
+            self._runtime.cancelled.watch(self._cancel)
+            consumer.watch_cancelled(self._runtime.cancelled.add)
+
+    def _cancel(self, key: TaskKey) -> None:
+        for group in self._async_workers:
+            group.cancel(key)
+
     def _reporter(self, entry: Entry) -> Reporter | None:
         if self._adapters.reporter is None and not entry.option.ignore_report:
             raise ConfigError(
@@ -85,13 +101,13 @@ class Crew:
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
         if (plain := self._adapters.consumer) is not None:
-            _need_time(entry, plain)
+            _need(entry, plain, self._runtime.config)
             if self._mapper is None:
                 self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
         if (named := self._adapters.named_consumer) is None:
             raise _no_consumer(entry)
-        _need_time(entry, named)
+        _need(entry, named, self._runtime.config)
         listener = named.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
         self._listeners.append(listener)
         return listener
@@ -145,8 +161,19 @@ def _no_consumer(entry: Entry) -> ConfigError:
     return ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
 
 
-def _need_time(entry: Entry, consumer: Adapter) -> None:
-    """A task that the broker hands out again while it still runs would run twice, and again and again."""
+def _need(entry: Entry, consumer: Adapter, config: Config) -> None:
+    """What a task is set to and the broker cannot do is said before it is relied upon."""
+    if entry.retry is not None and Feature.LATER not in consumer.features:
+        raise ConfigError(
+            f"allocate({entry.name!r}): it has retries, and {type(consumer).__name__} as it is set up cannot put "
+            "a task off: take retries= away, or use another broker or layout"
+        )
+    if entry.retry is not None and config.ack is Ack.EARLY:
+        raise ConfigError(
+            f"allocate({entry.name!r}): it has retries, and Config(ack=Ack.EARLY) forgets a task before it runs: take "
+            "one of the two away"
+        )
+    # A task that the broker hands out again while it still runs would run twice, and again and again.
     longest = consumer.longest_run
     if longest is not None and entry.timeout is not None and entry.timeout >= longest:
         raise ConfigError(

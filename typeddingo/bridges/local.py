@@ -8,49 +8,34 @@ By reference after the contract's check, or through the task's marshaller with `
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
-from typeddingo._io.threads import Deadline
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo._io.timer import Timer
 from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.bridges.local_announcing import Put, PutOn, announced
+from typeddingo.bridges.local_life import LocalLife
 from typeddingo.broker import Adapter
+from typeddingo.cancelled import TaskKey
 from typeddingo.context import Context, Slot
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
-from typeddingo.execute import Local, by_reference, by_reference_async, through_wire, through_wire_async
-from typeddingo.headers import NO_HEADERS
-from typeddingo.hooks import Hooks
+from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, shutdown_report
+from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
 from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
 
 __all__ = ["LocalBridge"]
-
-
-class _Announced(tuple[Outcome, Any, Any, Option]):
-    """A call that middleware was told of."""
-
-    headers: Mapping[str, str] = NO_HEADERS
-    """They stay beside it: nothing travels here."""
-
-
-def _announced(hooks: Hooks, put: Callable[[Local], None]) -> Callable[[Local], None]:
-    def put_announced(call: Local) -> None:
-        outcome, option = call[0], call[3]
-        letter = hooks.announce(outcome.name, outcome.id, option)
-        known = _Announced(call)
-        known.headers = {**letter.headers}
-        put(known)
-        hooks.sent(letter, None)
-
-    return put_announced
 
 
 class LocalBridge(Bridge):
@@ -61,6 +46,8 @@ class LocalBridge(Bridge):
         self._registry = registry
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
+        self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
+        runtime.cancelled.watch(self._cancel)
 
     def join(self, entry: Entry) -> None:
         with self._lock:
@@ -96,9 +83,6 @@ class LocalBridge(Bridge):
     def reattach(self, entry: Entry, id: str) -> object:
         raise ConfigError("app.result(): a local app keeps no results but those its own calls have returned")
 
-    def forget(self, name: str, id: str) -> None:
-        """Nothing is kept but what the caller holds."""
-
     def attached(self) -> Sequence[Adapter]:
         return ()
 
@@ -108,19 +92,33 @@ class LocalBridge(Bridge):
     def close(self, deadline: Deadline) -> None:
         with self._lock:
             pools = list(self._pools.values())
+        for call in self._later.close():
+            self._shut(call)
         for pool in pools:
             self._sweep(pool)
         for pool in pools:
             pool.join(deadline)
         for pool in pools:
             self._abandon(pool)
+        self._later.join(deadline)
+
+    def background(self, callback: Callable[[], None]) -> None:
+        """See ``Home``."""
+        self._runtime.handlers.run(callback)
+
+    def forget(self, name: str, id: str) -> None:
+        """Nothing is kept but what the caller holds."""
+
+    def cancel(self, name: str, id: str) -> None:
+        self._runtime.cancelled.add(name, id)
 
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
-        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, self._way_in(entry, pool)
+        fits, bind = entry.contract.quick_bind(), entry.contract.bind
+        put, put_on = self._ways_in(entry, pool)
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
-        runtime, background = self._runtime, self._runtime.handlers.run
+        runtime = self._runtime
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
@@ -137,13 +135,18 @@ class LocalBridge(Bridge):
                 )
             option = option or default
             outcome = make(name, new_id(name), option)
-            outcome._background = background
+            outcome._home = self
             if wire is None or write is None:
-                put((outcome, args, kwargs, option))
+                call: Local = (outcome, args, kwargs, option, None)
             elif option is usual and not kwargs and (frame := write(outcome.id, args)) is not None:
-                put((outcome, wire, frame, option))
+                call = (outcome, wire, frame, option, None)
             else:
-                put((outcome, wire, wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option)), option))
+                frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option))
+                call = (outcome, wire, frame, option, None)
+            if option.terms is AT_ONCE:
+                put(call)
+            else:
+                put_on(option.terms, call)
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -152,18 +155,68 @@ class LocalBridge(Bridge):
 
         return send
 
-    def _way_in(self, entry: Entry, pool: Pool[Local]) -> Callable[[Local], None]:
-        """How a call gets into its pool: at once, where there is nothing that comes before."""
-        put = _announced(entry.hooks, pool.put) if entry.hooks.sends else pool.put
-        if self._runtime.lifespan is None:
-            return put
+    def _ways_in(self, entry: Entry, pool: Pool[Local]) -> tuple[Put, PutOn]:
+        """How a call gets into its pool, now or later: straight, where there is nothing that comes before."""
+        put: Put = pool.put
+        put_on: PutOn = self._put_on
+        if entry.hooks.sends:
+            put, put_on = announced(entry.hooks, put, put_on)
+        if self._runtime.lifespan is not None:
+            put, put_on = self._in_life(pool, put, put_on)
+        return put, put_on
 
-        def put_into_life(call: Local) -> None:
+    def _in_life(self, pool: Pool[Local], put: Put, put_on: PutOn) -> tuple[Put, PutOn]:
+        """What entering the lifespan raises is the caller's, and the call is in no queue."""
+        begin = self._runtime.begin_work
+
+        def put_now(call: Local) -> None:
             if not pool.size:
-                self._runtime.begin_work()  # what it raises is the caller's, and the call is in no queue
+                begin()
             put(call)
 
-        return put_into_life
+        def put_later(terms: Terms, call: Local) -> None:
+            if not pool.size:
+                begin()
+            put_on(terms, call)
+
+        return put_now, put_later
+
+    def _put_on(self, terms: Terms, call: Local) -> None:
+        """A call that waits, expires or is urgent."""
+        now = time.time()
+        lifetime = terms.lifetime or (terms.expires - now if terms.expires else math.inf)
+        if lifetime < math.inf:
+            call = (*call[:4], (call[4] or Course())._replace(expires=time.monotonic() + lifetime))
+        wait = terms.delay or max(0.0, terms.eta - now)
+        if not wait:
+            self._due(call)
+        elif not self._later.put(call, wait):
+            self._shut(call)
+
+    def _due(self, call: Local) -> None:
+        pool, priority = self._pools[call[0].name], call[3].priority
+        if priority:
+            pool.put_urgent(call, priority)
+        else:
+            pool.put(call)
+        if pool.closed:  # closed since we looked: whoever sees it last ends the call
+            self._sweep(pool)
+
+    def _cancel(self, key: TaskKey) -> None:
+        """Told once of every cancelled task: end it where that can be done at once."""
+
+        def wanted(call: Local) -> bool:
+            return (call[0].name, call[0].id) == key
+
+        for call in self._later.take_out(wanted):
+            self._end_cancelled(call)
+        if (pool := self._pools.get(key[0])) is not None:
+            pool.cancel(wanted)
+
+    def _end_cancelled(self, call: Local) -> None:
+        outcome = call[0]
+        self._runtime.cancelled.forget(outcome.name, outcome.id)
+        outcome._deliver(cancelled_report(outcome.name, outcome.id, call[3]))
 
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:
@@ -173,17 +226,21 @@ class LocalBridge(Bridge):
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
-        marshal = runtime.config.marshal_locally
+        marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
             return LoopPool(
-                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper), self._shut
+                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper, life), self._shut
             )
         run = through_wire if marshal else by_reference
         return ThreadPool(
-            entry.name, runtime.threads, self._new_slot, lambda slot: run(entry, slot, runtime.timekeeper), self._shut
+            entry.name,
+            runtime.threads,
+            self._new_slot,
+            lambda slot: run(entry, slot, runtime.timekeeper, life),
+            self._shut,
         )
 
     def _new_slot(self) -> Slot[Local]:
@@ -191,14 +248,21 @@ class LocalBridge(Bridge):
 
     def _describe(self, call: Local) -> Context:
         outcome, option = call[0], call[3]
+        name, id, runtime = outcome.name, outcome.id, self._runtime
+
+        def cancelled() -> bool:
+            return runtime.closing or (name, id) in runtime.cancelled.keys
+
+        course = call[4] or Course()
         return Context(
-            outcome.name,
-            outcome.id,
+            name,
+            id,
             option,
+            attempt=course.retries + 1,
             emit=outcome._deliver,
-            cancelled=self._runtime.is_closing,
-            headers=call.headers if isinstance(call, _Announced) else NO_HEADERS,
-            state=self._runtime.state,
+            cancelled=cancelled,
+            headers=course.headers,
+            state=runtime.state,
         )
 
     def _sweep(self, pool: Pool[Local]) -> None:

@@ -6,7 +6,7 @@ The two halves need not meet: one process calls, another works, and what is atta
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
@@ -71,6 +71,12 @@ class RemoteBridge(Bridge):
 
     def forget(self, name: str, id: str) -> None:
         self._courier.forget(name, id)
+
+    def background(self, callback: Callable[[], None]) -> None:
+        self._courier.background(callback)
+
+    def cancel(self, name: str, id: str) -> None:
+        self._courier.cancel(name, id)
 
     def attached(self) -> Sequence[Adapter]:
         with self._lock:

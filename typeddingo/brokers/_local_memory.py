@@ -5,17 +5,22 @@ Comes from ``send``, goes to ``LocalListener.take``; what is refused comes back 
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo._io.timer import Timer
 from typeddingo.broker import Confirmation, Listener, Parcel, Receipt
-from typeddingo.brokers._local_queue import LocalListener, LocalQueue
+from typeddingo.brokers._local_queue import LocalListener, LocalQueue, Waiting
 from typeddingo.errors import ConfigError, QueueFull, SendError
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.message import Meta
 from typeddingo.role import Role
+from typeddingo.terms import AT_ONCE
 
 __all__ = ["DeadLetter", "LocalMemory"]
 
@@ -26,6 +31,15 @@ class DeadLetter(NamedTuple):
     meta: Meta
     body: bytes
     receipt: Receipt
+    reason: str = ""
+    """What its worker said of it."""
+
+
+class _Later(NamedTuple):
+    """A task that is not due yet."""
+
+    queue: LocalQueue
+    task: Waiting
 
 
 class _Stored(Confirmation):
@@ -39,12 +53,29 @@ class _Stored(Confirmation):
 
 
 _STORED = _Stored()
+_WHY = {
+    Receipt.NOK: "its worker refused it for good",
+    Receipt.WORKER_NOT_FOUND: "no worker here runs a task of this name",
+    Receipt.FAILED: "it failed for good",
+}
+CLOSE_SECONDS = 1.0
+
+
+def _key(meta: Meta) -> tuple[str, str]:
+    return meta.name, meta.id
 
 
 class LocalMemory:
     """The state of one broker; thread-safe."""
 
-    def __init__(self, owner: str, origin: Role, max_length: int | None, dead_letters: int) -> None:
+    def __init__(
+        self,
+        owner: str,
+        origin: Role,
+        max_length: int | None,
+        dead_letters: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         for what, value in (("max_length", max_length), ("dead_letters", dead_letters)):
             if value is not None and value < 1:
                 raise ConfigError(f"{owner}({what}): expected a whole number of at least 1")
@@ -58,6 +89,10 @@ class LocalMemory:
         self._queues: dict[str, LocalQueue] = {}
         self._listeners: set[LocalListener] = set()
         self._dead: deque[DeadLetter] = deque(maxlen=dead_letters)
+        self._later: Timer[_Later] = Timer("later", Threads(owner), self._due, clock)
+        self._tell_cancelled: tuple[Callable[[str, str], object], ...] = ()
+        self._cancelled: set[tuple[str, str]] = set()
+        self.clock: Callable[[], float] = clock
         self._closed = False
 
     def queue(self, key: str) -> LocalQueue:
@@ -80,8 +115,55 @@ class LocalMemory:
                             "send again when workers have caught up, or raise max_length"
                         )
             for queue, parcels in queues:
-                queue.put(parcels)
+                at_once: list[Waiting] = []
+                for parcel in parcels:
+                    if parcel.terms is AT_ONCE:
+                        at_once.append(Waiting(parcel))
+                    else:
+                        at_once += self._on_terms(queue, parcel)
+                queue.put(at_once)
         return _STORED
+
+    def _on_terms(self, queue: LocalQueue, parcel: Parcel) -> Sequence[Waiting]:
+        """Of a task that waits, expires or is urgent: what can be taken now."""
+        terms, now = parcel.terms, time.time()
+        lifetime = terms.lifetime or (terms.expires - now if terms.expires else math.inf)
+        task = Waiting(parcel, expires=self.clock() + lifetime)
+        if (wait := terms.delay or max(0.0, terms.eta - now)) > 0:
+            self.put_off(queue, task, wait)
+            return ()
+        return (task,)
+
+    def put_off(self, queue: LocalQueue, task: Waiting, seconds: float) -> None:
+        """See ``Memory``."""
+        if not self._later.put(_Later(queue, task), seconds):
+            queue.put((task,))  # closed: counted among what nobody has run
+
+    def _due(self, later: _Later) -> None:
+        with self.lock:
+            later.queue.put((later.task,))
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``."""
+        keys = [(meta.name, meta.id) for meta in metas]
+        out = self._later.take_out(lambda later: _key(later.task.parcel.meta) in keys)
+        gone = {_key(later.task.parcel.meta) for later in out}
+        with self.lock:
+            self._cancelled.update(key for key in keys if key not in gone)
+            tellers = self._tell_cancelled
+        for key in keys:
+            if key not in gone:
+                for tell in tellers:
+                    tell(*key)
+        return [key in gone for key in keys]
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``Consumer.watch_cancelled``."""
+        with self.lock:
+            self._tell_cancelled = (*self._tell_cancelled, tell)
+            earlier = list(self._cancelled)
+        for key in earlier:
+            tell(*key)
 
     def listen(self, key: str, prefetch: int) -> Listener:
         if prefetch < 1:
@@ -89,18 +171,18 @@ class LocalMemory:
         with self.lock:
             if self._closed:
                 raise ConfigError(f"this {self.owner} is closed: make a new one to receive tasks")
-            listener = LocalListener(self.queue(key), prefetch, self.bury, self._listeners.discard)
+            listener = LocalListener(self.queue(key), prefetch, self, self._listeners.discard)
             self._listeners.add(listener)
         return listener
 
-    def bury(self, refused: Sequence[tuple[Parcel, Receipt]]) -> None:
+    def bury(self, refused: Sequence[tuple[Parcel, Receipt, str]]) -> None:
         """Put refused tasks aside and tell so. Called without the lock: whoever listens may do as he likes."""
         with self.lock:
             full = len(self._dead) + len(refused) - (self._dead.maxlen or 0)
-            self._dead.extend(DeadLetter(parcel.meta, parcel.body, receipt) for parcel, receipt in refused)
-        for parcel, receipt in refused:
+            self._dead.extend(DeadLetter(parcel.meta, parcel.body, receipt, why) for parcel, receipt, why in refused)
+        for parcel, receipt, _ in refused:
             unknown = receipt is Receipt.WORKER_NOT_FOUND
-            reason = "no worker here runs a task of this name" if unknown else "its worker refused it for good"
+            reason = _WHY[receipt]
             code = EventCode.WORKER_NOT_FOUND if unknown else EventCode.DEAD_LETTER
             self._tell(EventLevel.ERROR, code, f"dead-lettered: {reason}", parcel.meta)
         if full > 0:
@@ -128,6 +210,9 @@ class LocalMemory:
             listeners = list(self._listeners)
         for listener in listeners:
             listener.release()
+        for later in self._later.close():
+            later.queue.put((later.task,))
+        self._later.join(Deadline(CLOSE_SECONDS))
         if left := self.waiting():
             message = f"closed with {left} tasks that nobody has run; they are lost with this process"
             self._tell(EventLevel.WARNING, EventCode.SHUTDOWN, message)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+from typeddingo.urgent import Urgent
 
-__all__ = ["LocalListener", "LocalQueue"]
+__all__ = ["LocalListener", "LocalQueue", "Memory", "Waiting"]
+
+
+class Waiting(NamedTuple):
+    """A task that waits, and what has become of it so far."""
+
+    parcel: Parcel
+    retries: int = 0
+    expires: float = math.inf
+    """By the broker's clock."""
 
 
 class LocalQueue:
@@ -20,28 +32,35 @@ class LocalQueue:
         self.lock = lock
         self.arrived = threading.Condition(lock)
         """What takers with room sleep on."""
-        self._fresh: deque[Parcel] = deque()
+        self._fresh: deque[Waiting] = deque()
+        self._urgent: Urgent[Waiting] = Urgent()
         # A ticket is drawn when a task is first taken, so all in here come before all in _fresh.
-        self._returned: list[tuple[int, Parcel]] = []
+        self._returned: list[tuple[int, Waiting]] = []
         self._tickets = 0
         self._sleepers = 0
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._returned)
+        return len(self._fresh) + len(self._returned) + len(self._urgent.heap)
 
-    def put(self, parcels: Sequence[Parcel]) -> None:
-        self._fresh.extend(parcels)
-        self.wake(len(parcels))
+    def put(self, tasks: Sequence[Waiting]) -> None:
+        for task in tasks:
+            if priority := task.parcel.terms.priority:
+                self._urgent.put(task, priority)
+            else:
+                self._fresh.append(task)
+        self.wake(len(tasks))
 
-    def put_back(self, ticket: int, parcel: Parcel) -> None:
-        heapq.heappush(self._returned, (ticket, parcel))
+    def put_back(self, ticket: int, task: Waiting) -> None:
+        heapq.heappush(self._returned, (ticket, task))
         self.wake(1)
 
-    def pop(self) -> tuple[int, Parcel]:
+    def pop(self) -> tuple[int, Waiting]:
         if self._returned:
             return heapq.heappop(self._returned)
         self._tickets += 1
-        return self._tickets, self._fresh.popleft()
+        if not self._urgent.heap:
+            return self._tickets, self._fresh.popleft()
+        return self._tickets, self._urgent.swap(self._fresh.popleft()) if self._fresh else self._urgent.pop()
 
     def wake(self, count: int) -> None:
         """Wake up to ``count`` sleepers. Costs next to nothing while nobody sleeps, which is when it is busy."""
@@ -59,6 +78,19 @@ class LocalQueue:
             self._sleepers -= 1
 
 
+class Memory(Protocol):
+    """What a listener needs of its broker."""
+
+    @property
+    def clock(self) -> Callable[[], float]: ...
+
+    def bury(self, refused: Sequence[tuple[Parcel, Receipt, str]], /) -> None:
+        """Put tasks aside, with what was said of them. Called without the lock."""
+
+    def put_off(self, queue: LocalQueue, task: Waiting, seconds: float, /) -> None:
+        """Let it come back later. Called with the lock held."""
+
+
 class LocalListener(Listener):
     """Takes from one queue, for any number of threads."""
 
@@ -66,15 +98,15 @@ class LocalListener(Listener):
         self,
         queue: LocalQueue,
         prefetch: int,
-        bury: Callable[[Sequence[tuple[Parcel, Receipt]]], None],
+        memory: Memory,
         forget: Callable[[LocalListener], None],
     ) -> None:
         self._queue = queue
         self._lock = queue.lock
         self._prefetch = prefetch
-        self._bury = bury
+        self._memory = memory
         self._forget = forget
-        self._held: dict[Delivery, tuple[int, Parcel]] = {}
+        self._held: dict[Delivery, tuple[int, Waiting]] = {}
         # Takers without room sleep here: on the queue's condition they would swallow the wake-ups of those with room.
         self._room = threading.Condition(self._lock)
         self._closed = False
@@ -93,7 +125,9 @@ class LocalListener(Listener):
             if not self._closed:
                 for _ in range(min(count, self._free, len(queue))):
                     ticket = queue.pop()
-                    delivery = Delivery(ticket[1].body, self)
+                    task = ticket[1]
+                    expired = task.expires < math.inf and task.expires <= self._memory.clock()
+                    delivery = Delivery(task.parcel.body, self, retries=task.retries, expired=expired)
                     self._held[delivery] = ticket
                     taken.append(delivery)
         return taken
@@ -114,20 +148,25 @@ class LocalListener(Listener):
 
     def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
         """See ``Listener.settle``. A delivery that is settled already is left as it is."""
-        refused: list[tuple[Parcel, Receipt]] = []
+        refused: list[tuple[Parcel, Receipt, str]] = []
         with self._lock:
             for delivery, receipt in receipts:
                 ticket = self._held.pop(delivery, None)
                 if ticket is None or receipt is Receipt.OK:
                     continue
+                task = ticket[1]
                 if receipt is Receipt.GIVE_BACK:
                     self._queue.put_back(*ticket)
+                elif receipt is Receipt.RETRY:
+                    self._memory.put_off(self._queue, task._replace(retries=task.retries + 1), delivery.delay)
+                elif receipt is Receipt.LATER:
+                    self._memory.put_off(self._queue, task, delivery.delay)
                 else:
-                    refused.append((ticket[1], receipt))
+                    refused.append((task.parcel, receipt, delivery.reason))
             self._room.notify(len(receipts))
             self._leave()
         if refused:
-            self._bury(refused)
+            self._memory.bury(refused)
 
     def close(self) -> None:
         """See ``Listener.close``. What was taken stays with its taker, who still settles it."""

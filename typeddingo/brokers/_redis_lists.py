@@ -78,7 +78,7 @@ class Lists(Layout["ListListener"]):
 
     def _call(self, parcels: Sequence[Parcel]) -> Call:
         by_name: dict[str, list[bytes]] = {}
-        for meta, body in parcels:
+        for meta, body, _ in parcels:
             by_name.setdefault(meta.name, []).append(body)
         arguments: list[int | bytes] = [self._bound]
         for bodies in by_name.values():

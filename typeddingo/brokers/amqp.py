@@ -88,14 +88,14 @@ class AmqpBroker(NamedBroker, Inspector):
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
         Raises ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry, and ``SendError`` once closed."""
-        for meta, body in parcels:
+        for meta, body, _ in parcels:
             if len(body) > self._max_frame:
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
         answer = _Confirmation(len(parcels), self.settings.send_timeout)
         native = self.carries_reply_to
         messages = [
             Message(self._queue(meta.name).send, body, answer, id=meta.id, reply_to=meta.reply_to if native else "")
-            for meta, body in parcels
+            for meta, body, _ in parcels
         ]
         self._publisher.publish(messages)
         return answer

@@ -6,11 +6,12 @@ one queue a name. Both can be shared by several apps of one process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from typeddingo.broker import Broker, Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Broker, Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._local_memory import DeadLetter, LocalMemory
 from typeddingo.events import EventSource
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
 __all__ = ["DeadLetter", "LocalBroker", "LocalNamedBroker"]
@@ -24,6 +25,19 @@ class _Local:
     def events(self) -> EventSource:
         """Dead letters, and what was left when the broker was closed."""
         return self._memory.source
+
+    @property
+    def features(self) -> Feature:
+        """Tasks can wait, expire, be urgent, be retried and be cancelled."""
+        return Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``."""
+        return self._memory.cancel(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``Consumer.watch_cancelled``."""
+        self._memory.watch_cancelled(tell)
 
     def dead(self) -> list[DeadLetter]:
         """The tasks that were refused for good, oldest first; the list is bounded, the oldest go first."""

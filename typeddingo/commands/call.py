@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Any, cast
 
 from typeddingo.commands.exits import Exit, Stop
@@ -13,7 +14,6 @@ from typeddingo.commands.signatures import written
 from typeddingo.contract import Contract
 from typeddingo.errors import ArgumentError, DecodeError, ResultTimeout
 from typeddingo.message import Status
-from typeddingo.option import Option
 from typeddingo.result import Result
 
 __all__ = ["returned_as_json", "run"]
@@ -25,7 +25,8 @@ def run(given: argparse.Namespace) -> int:
     with app:
         task = entry(app, given.name)
         args, kwargs = _arguments(task.contract, given.arguments)
-        option = Option(ignore_report=True) if given.no_wait else None
+        asked = {"delay": given.delay, "expires": given.expires, "priority": given.priority}
+        option = replace(task.option, ignore_report=given.no_wait, **{k: v for k, v in asked.items() if v is not None})
         try:
             result = cast("Result[Any]", task.send(args, kwargs, option))
         except ArgumentError as error:
