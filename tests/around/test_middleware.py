@@ -28,6 +28,7 @@ from typeddingo import (
     TaskFailed,
     current_context,
 )
+from typeddingo.broker import Broker, Feature, NamedBroker
 from typeddingo.brokers.local import LocalNamedBroker
 from typeddingo.testing import eventually
 
@@ -437,3 +438,51 @@ def test_a_worker_runs_what_a_caller_without_middleware_has_sent(broker: Callabl
 
 def _whose() -> str:
     return tenant.get()
+
+
+def test_a_task_that_runs_again_has_its_headers_and_its_hooks_again(app: App) -> None:
+    lines: list[str] = []
+    seen: list[str] = []
+    app.add_middleware(Tenants())
+    app.add_middleware(Diary(lines))
+
+    @app.task(name="flaky", retries=2, backoff=0.01)
+    def flaky() -> str:
+        seen.append(tenant.get())
+        if len(seen) < 3:
+            raise ConnectionError("not yet")
+        return current_context().headers["tenant"]
+
+    need_later(app)
+    app.allocate(flaky)
+    assert as_tenant("anna", lambda: flaky.call().get(SECONDS)) == "anna"
+    assert seen == ["anna"] * 3
+    eventually(lambda: len(lines) == 11)
+    assert lines.count("before_send flaky") == lines.count("after_send flaky well") == 1
+    assert [line for line in lines if "after_run" in line] == [
+        "after_run flaky FAIL",
+        "after_run flaky FAIL",
+        "after_run flaky SUCCESS",
+    ]
+
+
+def test_a_call_for_later_is_announced_at_once_and_keeps_its_headers(app: App) -> None:
+    lines: list[str] = []
+    app.add_middleware(Tenants())
+    app.add_middleware(Diary(lines))
+
+    @app.task(name="whose", context=True)
+    def whose(context: Context) -> str:
+        return context.headers["tenant"]
+
+    need_later(app)
+    app.allocate(whose)
+    assert as_tenant("anna", lambda: whose.with_options(delay=0.05, expires=SECONDS).call().get(SECONDS)) == "anna"
+    assert lines[:2] == ["before_send whose", "after_send whose well"]
+
+
+def need_later(app: App) -> None:
+    """Skips the test where the broker cannot put tasks off."""
+    for adapter in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]  # nobody else need ask
+        if isinstance(adapter, (Broker, NamedBroker)) and Feature.LATER not in adapter.features:
+            pytest.skip(f"{type(adapter).__name__} cannot put tasks off")

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tests.leftovers import running
+from tests.around.conftest import MakeApp
 from typeddingo import (
     App,
-    Config,
     ConfigError,
     Context,
     EventCode,
     EventLevel,
     LifespanError,
-    LocalBackend,
-    LocalBroker,
     current_context,
 )
-from typeddingo.brokers.local import LocalNamedBroker
 from typeddingo.testing import eventually
 
 SECONDS = 20.0
@@ -68,30 +64,6 @@ class Life:
         self.threads.append(threading.current_thread().name)
 
 
-def remote(broker: Callable[[], object]) -> Callable[[Any], App]:
-    def make(lifespan: Any) -> App:
-        app = App("remote", lifespan=lifespan)
-        app.use(broker())
-        app.use(LocalBackend())
-        return app
-
-    return make
-
-
-WAYS: dict[str, Callable[[Any], App]] = {
-    "by reference": lambda lifespan: App("local", lifespan=lifespan),
-    "through codec": lambda lifespan: App("local", config=Config(marshal_locally=True), lifespan=lifespan),
-    "mapped": remote(LocalBroker),
-    "named": remote(LocalNamedBroker),
-}
-
-
-@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], App]]:
-    yield request.param
-    eventually(lambda: running() == [], f"no thread is left: {running()}")
-
-
 @pytest.fixture(params=["sync", "later"])
 def life(request: pytest.FixtureRequest) -> Life:
     life = Life()
@@ -99,8 +71,8 @@ def life(request: pytest.FixtureRequest) -> Life:
     return life
 
 
-def test_its_value_is_the_state_of_every_task(make: Callable[[Any], App], life: Life) -> None:
-    with make(life.chosen) as app:
+def test_its_value_is_the_state_of_every_task(make_app: MakeApp, life: Life) -> None:
+    with make_app(lifespan=life.chosen) as app:
 
         @app.task(name="use", context=True)
         def use(context: Context) -> bool:
@@ -118,9 +90,9 @@ def test_its_value_is_the_state_of_every_task(make: Callable[[Any], App], life: 
     assert life.database.log == ["enter", "leave"]
 
 
-def test_it_is_left_when_the_running_tasks_have_ended(make: Callable[[Any], App], life: Life) -> None:
+def test_it_is_left_when_the_running_tasks_have_ended(make_app: MakeApp, life: Life) -> None:
     begun = threading.Event()
-    with make(life.chosen) as app:
+    with make_app(lifespan=life.chosen) as app:
 
         @app.task(name="slow", context=True)
         def slow(context: Context) -> bool:
@@ -135,9 +107,9 @@ def test_it_is_left_when_the_running_tasks_have_ended(make: Callable[[Any], App]
     assert life.database.log == ["enter", "leave"]
 
 
-def test_an_async_one_lives_on_the_loop_of_the_tasks(make: Callable[[Any], App]) -> None:
+def test_an_async_one_lives_on_the_loop_of_the_tasks(make_app: MakeApp) -> None:
     life = Life()
-    with make(life.later) as app:
+    with make_app(lifespan=life.later) as app:
 
         @app.task(name="where")
         async def where() -> str:
@@ -148,8 +120,8 @@ def test_an_async_one_lives_on_the_loop_of_the_tasks(make: Callable[[Any], App])
     assert life.threads == [life.threads[0]] * 2
 
 
-def test_who_starts_no_worker_does_not_enter_it(make: Callable[[Any], App], life: Life) -> None:
-    with make(life.chosen) as app:
+def test_who_starts_no_worker_does_not_enter_it(make_app: MakeApp, life: Life) -> None:
+    with make_app(lifespan=life.chosen) as app:
         app.register("t", _nothing)
     assert life.database.log == []
 
@@ -182,10 +154,10 @@ _broken_now: list[bool] = []
 
 
 @pytest.mark.parametrize("lifespan", [_broken, _broken_later])
-def test_one_that_raises_starts_no_worker_and_may_be_tried_again(make: Callable[[Any], App], lifespan: Any) -> None:
+def test_one_that_raises_starts_no_worker_and_may_be_tried_again(make_app: MakeApp, lifespan: Any) -> None:
     _broken_now.append(True)
     ran: list[int] = []
-    with make(lifespan) as app:
+    with make_app(lifespan=lifespan) as app:
 
         @app.task(name="t")
         def t(number: int) -> int:
@@ -220,9 +192,9 @@ def test_a_local_call_that_needs_one_that_raises_is_not_kept() -> None:
         assert ran == [2]
 
 
-def test_run_worker_ends_with_the_error(make: Callable[[Any], App]) -> None:
+def test_run_worker_ends_with_the_error(make_app: MakeApp) -> None:
     _broken_now.append(True)
-    app = make(_broken)
+    app = make_app(lifespan=_broken)
     app.register("t", _nothing)
     with pytest.raises(LifespanError):
         app.run_worker()
@@ -243,10 +215,8 @@ async def _bad_end_later() -> AsyncGenerator[None]:
 
 
 @pytest.mark.parametrize("lifespan", [_bad_end, _bad_end_later])
-def test_one_that_raises_at_the_end_is_told(
-    make: Callable[[Any], App], lifespan: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    app = make(lifespan)
+def test_one_that_raises_at_the_end_is_told(make_app: MakeApp, lifespan: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(lifespan=lifespan)
     app.allocate(app.register("t", _nothing))
     with app.listen(level=EventLevel.ERROR) as events:
         app.close()
@@ -259,9 +229,9 @@ def test_one_that_raises_at_the_end_is_told(
     assert "cannot flush" in caplog.text
 
 
-def test_a_coroutine_that_closes_its_app_leaves_it_too(make: Callable[[Any], App]) -> None:
+def test_a_coroutine_that_closes_its_app_leaves_it_too(make_app: MakeApp) -> None:
     life = Life()
-    app = make(life.later)
+    app = make_app(lifespan=life.later)
 
     @app.task(name="end it all")
     async def end_it_all() -> None:
@@ -272,8 +242,8 @@ def test_a_coroutine_that_closes_its_app_leaves_it_too(make: Callable[[Any], App
     eventually(lambda: life.database.log == ["enter", "leave"], timeout=SECONDS)
 
 
-def test_a_closed_app_enters_nothing(make: Callable[[Any], App], life: Life) -> None:
-    app = make(life.chosen)
+def test_a_closed_app_enters_nothing(make_app: MakeApp, life: Life) -> None:
+    app = make_app(lifespan=life.chosen)
     t = app.register("t", _nothing)
     app.close()
     with pytest.raises(ConfigError, match="closed"):
