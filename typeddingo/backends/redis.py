@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import DingoKeys, NativeKeys
-from typeddingo._io.redis_link import Command
+from typeddingo._io.redis_link import Command, Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline, Threads
@@ -115,7 +115,11 @@ class RedisBackend(Backend):
         else:
             ttl = int(self._server.settings.result_ttl * 1000)
             command = ("SET", self._keys.result(meta.name, meta.id), FORGOTTEN, "PX", ttl)
-        self._server.run(lambda link: link.call(command))
+        # What is to be deleted goes first: it may be the same key, and the mark must stay.
+        commands = [*self._receiver.delete_done(), command]
+        for reply in self._server.run(lambda link: link.pipeline(commands)):
+            if isinstance(reply, Refused):
+                raise reply.error() from reply
 
     def close(self) -> None:
         """End every stream, delete what is not wanted any more, disconnect. Idempotent, from any thread."""
