@@ -32,3 +32,11 @@ def sleep(name: str, seconds: float) -> int:
         marks.flush()
         time.sleep(seconds)
     return Path(name).stat().st_size
+
+
+@app.task(retries=1, backoff=0.1)
+def fail(name: str) -> str:
+    """As long as there is no such file."""
+    if not Path(name).exists():
+        raise FileNotFoundError(name)
+    return "well"

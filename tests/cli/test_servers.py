@@ -308,6 +308,7 @@ def test_queues_are_listed_with_what_they_hold(post: Post) -> None:
     assert [line.split() for line in done.out.splitlines()] == [
         ["queue", "waiting", "running", "dead", "workers"],
         ["post.die", "0", "0", "0", "0"],
+        ["post.fail", "0", "0", "0", "0"],
         ["post.shout", "3", "0", "0", "0"],
         ["post.sleep", "0", "0", "0", "0"],
     ]
@@ -390,3 +391,38 @@ def test_a_key_that_is_not_there_is_a_no(post: Post) -> None:
 def test_a_list_can_be_limited(post: Post) -> None:
     post.refused(3)
     assert len(post.dead("list", "post:app", "--limit", "2")) == 2
+
+
+# retry and cancel
+
+
+def test_a_task_that_failed_for_good_runs_anew_when_it_is_told_to(post: Post) -> None:
+    there = post.folder / "there"
+    with post.worker() as worker:
+        worker.until("is ready")
+        sent = post.call("post.fail", f'["{there}"]', "--no-wait").out.strip()
+        assert "attempt 1" in worker.until(f"post.fail id={sent} RETRY")
+        assert "attempt 2" in worker.until(f"post.fail id={sent} FAIL")
+        eventually(lambda: post.queue("post.fail")["dead"] == 1)
+        [letter] = post.dead("list", "post:app", "post.fail")
+        assert letter["id"] == sent
+        assert "FileNotFoundError" in letter["reason"]
+        assert post.run("retry", "post:app", "post.fail", "no such id") == Done(1, "0 put back\n", "")
+        there.touch()
+        assert post.run("retry", "post:app", "post.fail", sent) == Done(0, "1 put back\n", "")
+        assert "attempt 1" in worker.until(f"post.fail id={sent} SUCCESS")
+        assert post.run("retry", "post:app", "post.fail", "--all") == Done(0, "0 put back\n", "")
+        assert post.run("retry", "post:app", "post.fail").code == 2
+
+
+def test_a_task_that_was_cancelled_before_a_worker_came_is_not_run(post: Post) -> None:
+    sent = post.call("post.shout", '["never"]', "--no-wait").out.strip()
+    late = post.call("post.shout", '["late"]', "--delay", "2", "--no-wait").out.strip()
+    for id in (sent, late):
+        assert post.run("cancel", "post:app", "post.shout", id) == Done(0, "1 cancelled\n", "")
+    with post.worker() as worker:
+        worker.until("is ready")
+        assert post.call("post.shout", '["after"]', "--delay", "2").out == '"AFTER"\n'
+        assert not worker.saying(f"id={sent}")
+        assert not worker.saying(f"id={late}")
+        assert worker.stop() == 0

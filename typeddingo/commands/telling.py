@@ -31,10 +31,12 @@ def log_task(run: TaskRun) -> None:
     if _task_log.isEnabledFor(level):
         record = logging.LogRecord(_task_log.name, level, "", 0, _TASK, run[:2] + _tail(run), None)
         members = vars(record)
-        members["task"], members["id"], members["status"] = run.name, run.id, run.status.name
+        members["task"], members["id"], members["status"] = run.name, run.id, _status(run)
         members["seconds"], members["attempt"] = round(run.seconds, 6), run.attempt
         if run.error:
             members["error"] = run.error
+        if run.again is not None:
+            members["again"] = round(run.again, 6)
         _task_log.handle(record)
 
 
@@ -42,7 +44,13 @@ _TASK = "%s id=%s %s in %.3f s, attempt %d%s"
 
 
 def _tail(run: TaskRun) -> tuple[object, ...]:
-    return run.status.name, run.seconds, run.attempt, f", {run.error}" if run.error else ""
+    error = f", {run.error}" if run.error else ""
+    again = f", again in {run.again:.3g} s" if run.again is not None else ""
+    return _status(run), run.seconds, run.attempt, error + again
+
+
+def _status(run: TaskRun) -> str:
+    return run.status.name if run.again is None else "RETRY"
 
 
 def log_event(event: Event) -> None:

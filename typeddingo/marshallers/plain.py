@@ -1,5 +1,4 @@
-"""The frames of nearly every call, written and read in one step: arguments by position, no options; to be read, small
-values.
+"""The frames of nearly every call, written and read in one step: arguments by position, no options.
 
 Comes from ``JSONMarshaller`` for one contract, used where many calls pass (half a microsecond a frame, against 2 to 3
 with all the questions that an unusual message needs). What is not exactly what this module writes is left to the
@@ -14,7 +13,7 @@ from typing import Protocol, TypeAlias
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.header import frame_ends
-from typeddingo.marshallers.guard import name_fits, too_deep
+from typeddingo.marshallers.guard import check_json, name_fits, too_deep
 from typeddingo.row import Row
 
 __all__ = ["SUCCESS_HEAD", "TASK_HEAD", "PlainFrames"]
@@ -45,17 +44,15 @@ class PlainFrames:
         name = contract.name
         sizes = range(1, min(limits.id, _LONGEST_ID) + 1) if name_fits(name, limits.name) else range(0)
         heads = {size: frame_ends(name, size)[0] for size in sizes}
-        small = min(limits.depth, limits.digits)
-        """At most so many bytes, and no object among them: nothing for the guards to find."""
         tail = name.encode() + TASK_HEAD
         self.write_call: Write = _writer(heads, tail, contract.arguments, limits)
         """The frame of a call by its id and all its arguments, checked."""
-        self.read_call: Read = _reader(heads, tail, contract.arguments, small)
+        self.read_call: Read = _reader(heads, tail, contract.arguments, name, limits)
         """All the arguments in such a frame."""
         tail = name.encode() + SUCCESS_HEAD
         self.write_success: Write = _writer(heads, tail, contract.returns, limits)
         """The frame of a report by its id and the return values, checked."""
-        self.read_success: Read = _reader(heads, tail, contract.returns, small)
+        self.read_success: Read = _reader(heads, tail, contract.returns, name, limits)
         """The return values in such a frame."""
 
 
@@ -79,7 +76,7 @@ def _writer(heads: dict[int, bytes], tail: bytes, row: Row, limits: Limits) -> W
     return write
 
 
-def _reader(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Read:
+def _reader(heads: dict[int, bytes], tail: bytes, row: Row, name: str, limits: Limits) -> Read:
     if not row.count:
         return lambda frame, id=None: None
     load, size = row.quick_load(), len(tail)
@@ -92,6 +89,8 @@ def _reader(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Read:
         for id_size, head in heads.items()
     }
     """Where the id, the tail and the values lie in a frame that begins so: the id is as long as its header says."""
+    longest, small = limits.frame, min(limits.depth, limits.digits)
+    """At most so many bytes, and no object among them: nothing for the guards to find."""
     flat = row.gate is not None  # scalars alone: the loader takes no object, so there are no keys to look at
 
     def read(frame: bytes, id: str | None = None, /) -> tuple[object, ...] | None:
@@ -100,7 +99,11 @@ def _reader(heads: dict[int, bytes], tail: bytes, row: Row, small: int) -> Read:
             if frame[between] != tail or frame[-1] != _BRACE_END or (id is not None and frame[own] != id.encode()):
                 return None
             data = frame[inside]
-            return load(data) if len(data) <= small and (flat or _BRACE not in data) else None
+            if len(data) > small or not (flat or _BRACE not in data):
+                if len(frame) > longest:
+                    return None
+                check_json(name, data, limits, around=1)
+            return load(data)
         except Exception:
             return None
 
