@@ -65,7 +65,7 @@ class Runtime:
         """What the remote workers of this app run, and what they have done lately."""
         self.lifespan: Lifespan | None = None
         """What is entered before the first worker starts."""
-        self.working = False
+        self.working: bool = False
         """A worker has been started: what it was compiled from does not change any more."""
         self.cancelled: Cancelled = Cancelled()
         """What must not start here, or not go on."""
