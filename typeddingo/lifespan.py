@@ -39,7 +39,9 @@ class Lifespan:
         self._tell = tell
         self._lock = threading.Lock()
         self._entered = False
-        self._over = False
+        self._over = threading.Event()
+        self._inside: set[int] = set()
+        """Threads in which it is being entered."""
         self._leave: Callable[[Deadline], None] | None = None
         self.state: object = NO_STATE
         """Its value, while it is entered."""
@@ -49,10 +51,13 @@ class Lifespan:
         ``ConfigError`` after ``end``."""
         if self._entered:
             return
+        if threading.get_ident() in self._inside:
+            raise ConfigError("the app's lifespan cannot start workers: it comes before them")
         with self._lock:
-            if self._over:
-                raise ConfigError("no worker was started: the app is closed")
+            if self._over.is_set():
+                raise _closed()
             if not self._entered:
+                self._inside.add(threading.get_ident())
                 try:
                     manager = cast("object", self._enter())  # untyped callers
                     if isinstance(manager, AbstractContextManager):
@@ -68,14 +73,25 @@ class Lifespan:
                 except Exception as error:
                     what = f"no worker was started: the app's lifespan raised {type(error).__name__}: {error}"
                     raise LifespanError(what) from error
+                finally:
+                    self._inside.clear()
                 self._entered = True
+                if self._over.is_set():  # meanwhile, and whoever closes the app may not have waited
+                    self._go(Deadline(0.0))
+                    raise _closed()
 
     def end(self, deadline: Deadline) -> None:
         """Leave it, if it is entered. Total, idempotent. An async one gets until the deadline, and is cancelled with
         the loop; where the loop itself asks, it is only that."""
-        with self._lock:
-            self._over = True
-            leave, self._leave = self._leave, None
+        self._over.set()
+        if not self._lock.acquire(timeout=-1 if deadline.left is None else deadline.left):
+            self._tell("the app's lifespan was still being entered when the time for closing was over")
+            return
+        self._lock.release()
+        self._go(deadline)
+
+    def _go(self, deadline: Deadline) -> None:
+        leave, self._leave = self._leave, None
         if leave is not None:
             try:
                 leave(deadline)
@@ -99,6 +115,7 @@ class Lifespan:
         tasks: list[asyncio.Task[None]] = []  # the loop itself holds them weakly
 
         def start() -> None:
+            self._inside.add(threading.get_ident())
             tasks.append(asyncio.get_running_loop().create_task(self._live(manager, started, over, ended)))
 
         def leave(deadline: Deadline) -> None:
@@ -108,7 +125,7 @@ class Lifespan:
                 self._tell("the app's lifespan had not been left when the time for closing was over")
 
         if not loop.call(start):
-            raise ConfigError("no worker was started: the app is closed")
+            raise _closed()
         return started.result(), leave
 
     async def _live(
@@ -139,6 +156,10 @@ class Lifespan:
     def _failed(self, error: BaseException) -> None:
         _log.error("the app's lifespan raised when it was left", exc_info=error)
         self._tell(f"the app's lifespan raised {type(error).__name__} when it was left")
+
+
+def _closed() -> ConfigError:
+    return ConfigError("no worker was started: the app is closed")
 
 
 def _unfit() -> ConfigError:

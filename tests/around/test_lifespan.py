@@ -260,6 +260,59 @@ def test_what_is_no_lifespan_is_refused(wrong: Any) -> None:
         app.allocate(app.register("t", _nothing))
 
 
+def test_one_that_wants_to_start_workers_itself_is_told_that_it_cannot(make_app: MakeApp) -> None:
+    apps: list[App] = []
+
+    @contextlib.contextmanager
+    def early() -> Generator[None]:
+        apps[0].allocate("t")
+        yield
+
+    @contextlib.asynccontextmanager
+    async def early_later() -> AsyncGenerator[None]:
+        apps[0].allocate("t")
+        yield
+
+    for lifespan in (early, early_later):
+        with make_app(lifespan=lifespan) as app:
+            apps[:] = [app]
+            app.register("t", _nothing)
+            with pytest.raises(ConfigError, match="cannot start workers"):
+                app.allocate("t")
+
+
+def test_an_app_that_is_closed_meanwhile_leaves_it_again_and_starts_no_worker(make_app: MakeApp) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    log: list[str] = []
+
+    @contextlib.contextmanager
+    def slow() -> Generator[None]:
+        inside.set()
+        assert go_on.wait(SECONDS)
+        log.append("enter")
+        yield
+        log.append("leave")
+
+    refused: list[Exception] = []
+    app = make_app(lifespan=slow)
+    app.register("t", _nothing)
+
+    def allocate() -> None:
+        try:
+            app.allocate("t")
+        except ConfigError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=allocate)
+    thread.start()
+    assert inside.wait(SECONDS)
+    app.close(0)
+    go_on.set()
+    thread.join(SECONDS)
+    assert log == ["enter", "leave"]
+    assert "closed" in str(refused[0])
+
+
 def test_the_state_is_checked() -> None:
     database = Database()
     assert Context(state=database).state(Database) is database
