@@ -43,6 +43,10 @@ class Bridge(abc.ABC):
         """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
 
     @abc.abstractmethod
+    def forget(self, name: str, id: str) -> None:
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
+
+    @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:
         """The brokers and backends in use, each once."""
 

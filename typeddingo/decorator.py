@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
@@ -44,9 +45,11 @@ class TaskSpec:
     workers: int | None = None
     converter: Converter | None = None
     timeout: float | None = None
+    queue: str = "default"
     retry: RetryPolicy | None = None
 
     def __post_init__(self) -> None:
+        need_label(self.queue)
         if (seconds := cast("object", self.timeout)) is None:
             return
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
@@ -73,6 +76,8 @@ class TaskSettings(TypedDict, total=False):
     timeout: float | None
     """Seconds that one run may take. Then ``TimeLimitExceeded`` is raised inside it, and it has failed with
     ``ErrorCode.TIME_LIMIT``. A thread meets it when it next runs Python code."""
+    queue: str
+    """A label, ``"default"`` by default, by which workers are started for some tasks and not for others."""
     retries: int
     """How often it runs again when it has failed, at most; 0 by default. What then fails is a dead letter."""
     retry_on: tuple[type[BaseException], ...]
@@ -256,6 +261,15 @@ def _spec(context: bool, settings: TaskSettings) -> TaskSpec:
         raise ConfigError(f"a task with {' and '.join(policy)} but without retries is never retried: set retries= too")
     make = cast("Callable[..., TaskSpec]", TaskSpec)
     return make(context=context, retry=retry if retry is not None and retry.retries else None, **given)
+
+
+def need_label(label: object) -> None:
+    """Raises ``ConfigError`` for what cannot be the label of a queue."""
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
+        raise ConfigError('queue: expected a label of 1 to 64 letters, digits and "-_.", for example queue="mail"')
+
+
+_LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def _plain(fn: object) -> Callable[..., object]:

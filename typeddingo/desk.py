@@ -156,6 +156,8 @@ class Desk:
             attempt=delivery.retries + delivery.attempt,
             emit=emit,
             cancelled=cancelled,
+            headers=task.headers,
+            state=self._runtime.state,
         )
 
     def _outbox_chore(self) -> bool:

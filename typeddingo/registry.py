@@ -13,6 +13,7 @@ from typing import TypeAlias
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
+from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.marshaller import Marshaller, MarshallerID
@@ -46,6 +47,10 @@ class Entry:
     """Workers of its default pool; None: as many as ``Config.workers``."""
     timeout: float | None = None
     """Seconds that one run may take."""
+    queue: str = "default"
+    """The label by which workers are started for it and others."""
+    hooks: Hooks = NO_HOOKS
+    """The app's middleware."""
     retry: RetryPolicy | None = None
     """Whether it runs again when it has failed; None: never."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
@@ -87,6 +92,20 @@ class Registry:
         if (entry := self._entries.get(name)) is None:
             raise ConfigError(f"no task is called {name!r}: register it first, with @app.task or app.register")
         return entry
+
+    def of_queues(self, queues: Sequence[str]) -> list[Entry]:
+        """The tasks with one of these labels; none given: all tasks."""
+        entries = list(self)
+        if not queues:
+            return entries
+        labels = {entry.queue for entry in entries}
+        there_are = f"there are: {', '.join(sorted(labels)) or 'none'}"
+        if isinstance(queues, str):
+            raise ConfigError(f"queues: expected a list of labels, not a text; {there_are}")
+        for label in queues:
+            if label not in labels:
+                raise ConfigError(f"no task has queue={label!r}; {there_are}")
+        return [entry for entry in entries if entry.queue in queues]
 
     def add(self, entry: Entry) -> None:
         """A new task. Its marshallers and its id maker must exist."""

@@ -28,6 +28,8 @@ class Plan:
     """A file: the first process that finds it missing makes it, and kills itself between report and receipt."""
     clock: float = 0.0
     """Seconds by which the process is wrong about the time."""
+    around: bool = False
+    """With middleware and a lifespan, which "note" tells of."""
     deadline: float = 10.0
     """Seconds of ``close`` after SIGTERM."""
 

@@ -11,7 +11,7 @@ from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
-    ("message", "header"),
+    ("message", "header", "headers"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
     ("broker", "backend", "inspection"),
@@ -28,6 +28,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "registry",
         "runtime",
         "wire",
+        "middleware",
+        "hooks",
+        "lifespan",
     ),
     ("outbox", "reception", "desk"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),

@@ -56,6 +56,12 @@ class Crew:
                 left -= self._start(desk, source, size)
             return left
 
+    def need_adapters(self, entry: Entry) -> None:
+        """Raises ``ConfigError`` where something is not attached that its workers need."""
+        self._reporter(entry)
+        if self._adapters.consumer is None and self._adapters.named_consumer is None:
+            raise _no_consumer(entry)
+
     def close(self, deadline: Deadline) -> None:
         """Take nothing more, let the running tasks finish and report until the deadline, give back the rest."""
         with self._lock:
@@ -100,7 +106,7 @@ class Crew:
                 self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
         if (named := self._adapters.named_consumer) is None:
-            raise ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+            raise _no_consumer(entry)
         _need(entry, named, self._runtime.config)
         listener = named.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
         self._listeners.append(listener)
@@ -149,6 +155,10 @@ class Crew:
     def _tell(self, task: TaskMessage) -> None:
         message = f"task {task.name!r} was still running when its app was closed"
         self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
+
+
+def _no_consumer(entry: Entry) -> ConfigError:
+    return ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
 
 
 def _need(entry: Entry, consumer: Adapter, config: Config) -> None:

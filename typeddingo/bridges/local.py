@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
 from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.bridges.local_announcing import Put, PutOn, announced
 from typeddingo.bridges.local_life import LocalLife
 from typeddingo.broker import Adapter
 from typeddingo.cancelled import TaskKey
@@ -68,6 +69,7 @@ class LocalBridge(Bridge):
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result
+        self._runtime.begin_work()
         with self._lock:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
@@ -104,13 +106,17 @@ class LocalBridge(Bridge):
         """See ``Home``."""
         self._runtime.handlers.run(callback)
 
+    def forget(self, name: str, id: str) -> None:
+        """Nothing is kept but what the caller holds."""
+
     def cancel(self, name: str, id: str) -> None:
         self._runtime.cancelled.add(name, id)
 
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
-        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
+        fits, bind = entry.contract.quick_bind(), entry.contract.bind
+        put, put_on = self._ways_in(entry, pool)
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime = self._runtime
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
@@ -140,7 +146,7 @@ class LocalBridge(Bridge):
             if option.terms is AT_ONCE:
                 put(call)
             else:
-                self._put_on(option.terms, call)
+                put_on(option.terms, call)
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -149,12 +155,38 @@ class LocalBridge(Bridge):
 
         return send
 
+    def _ways_in(self, entry: Entry, pool: Pool[Local]) -> tuple[Put, PutOn]:
+        """How a call gets into its pool, now or later: straight, where there is nothing that comes before."""
+        put: Put = pool.put
+        put_on: PutOn = self._put_on
+        if entry.hooks.sends:
+            put, put_on = announced(entry.hooks, put, put_on)
+        if self._runtime.lifespan is not None:
+            put, put_on = self._in_life(pool, put, put_on)
+        return put, put_on
+
+    def _in_life(self, pool: Pool[Local], put: Put, put_on: PutOn) -> tuple[Put, PutOn]:
+        """What entering the lifespan raises is the caller's, and the call is in no queue."""
+        begin = self._runtime.begin_work
+
+        def put_now(call: Local) -> None:
+            if not pool.size:
+                begin()
+            put(call)
+
+        def put_later(terms: Terms, call: Local) -> None:
+            if not pool.size:
+                begin()
+            put_on(terms, call)
+
+        return put_now, put_later
+
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""
         now = time.time()
         lifetime = terms.lifetime or (terms.expires - now if terms.expires else math.inf)
         if lifetime < math.inf:
-            call = (*call[:4], Course(time.monotonic() + lifetime))
+            call = (*call[:4], (call[4] or Course())._replace(expires=time.monotonic() + lifetime))
         wait = terms.delay or max(0.0, terms.eta - now)
         if not wait:
             self._due(call)
@@ -189,6 +221,7 @@ class LocalBridge(Bridge):
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:
             if not pool.size and not pool.closed:
+                self._runtime.working = True
                 pool.grow(self._runtime.workers_of(entry))
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
@@ -220,8 +253,17 @@ class LocalBridge(Bridge):
         def cancelled() -> bool:
             return runtime.closing or (name, id) in runtime.cancelled.keys
 
-        attempt = 1 if (course := call[4]) is None else course.retries + 1
-        return Context(name, id, option, attempt=attempt, emit=outcome._deliver, cancelled=cancelled)
+        course = call[4] or Course()
+        return Context(
+            name,
+            id,
+            option,
+            attempt=course.retries + 1,
+            emit=outcome._deliver,
+            cancelled=cancelled,
+            headers=course.headers,
+            state=runtime.state,
+        )
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""

@@ -58,8 +58,8 @@ class CustomMarshaller(DirectInvoker):
         """Go: ``DecodeTask``. Raises ``WireError``."""
         *chunks, option_text = self._chunks(contract, header, frame, least=1)
         option, extra = envelope.read_option(self._checked(contract, option_text))
-        kwargs, reply_to = envelope.read_task_extra(contract, extra)
-        return arrived_task(contract, header, self._arguments(contract, chunks), kwargs, option, reply_to)
+        kwargs, reply_to, headers = envelope.read_task_extra(contract, extra)
+        return arrived_task(contract, header, self._arguments(contract, chunks), kwargs, option, reply_to, headers)
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Go: ``EncodeReport``. Raises ``PayloadTooLarge``, and what the codec raises."""

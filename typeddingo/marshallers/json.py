@@ -80,9 +80,9 @@ class JSONMarshaller(DirectInvoker):
                 return arrived_task(contract, header, args, NO_KEYWORDS, option, reply_to)
         members = self._members(contract, frame[start:])
         option, extra = envelope.read_option(members.get("O"))
-        kwargs, reply_to = envelope.read_task_extra(contract, extra)
+        kwargs, reply_to, headers = envelope.read_task_extra(contract, extra)
         args = contract.arguments.load_json(self._listed(contract, members.get("A")))
-        return arrived_task(contract, header, args, kwargs, option, reply_to)
+        return arrived_task(contract, header, args, kwargs, option, reply_to, headers)
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Go: ``EncodeReport``. Raises ``PayloadTooLarge``."""

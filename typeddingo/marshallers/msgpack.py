@@ -1,6 +1,7 @@
 """Marshaller 2, in the seat of Go's gob: compact, binary, typed. Not for Go peers.
 
     task     [flags, arguments]   or  [flags, arguments, named arguments, reply-to address]
+             or  [flags, arguments, named arguments, reply-to address, headers]
     report   [status, flags, return values]   or  [status, flags, [], [code, message, exception type, traceback]]
 
 Flags are 1 for ignore_report, 2 for monitor_progress. Comes from the bridge, goes to a broker or backend; and back.
@@ -8,6 +9,7 @@ Flags are 1 for ignore_report, 2 for monitor_progress. Comes from the bridge, go
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
@@ -15,10 +17,11 @@ from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError, ErrorCode
 from typeddingo.header import Header, frame_bytes
+from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
-from typeddingo.marshallers.envelope import progress_of
+from typeddingo.marshallers.envelope import headers_of, progress_of
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.marshallers.packed import pack, unpack
 from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
@@ -48,8 +51,10 @@ class MsgpackMarshaller(DirectInvoker):
         check_names(task.name, task.id, self._limits)
         try:
             tree: list[object] = [_flags(task.option), contract.arguments.dump_tree(task.args)]
-            if task.kwargs or task.reply_to:
+            if task.kwargs or task.reply_to or task.headers:
                 tree += [contract.keywords.dump_tree(task.kwargs), task.reply_to]
+            if task.headers:
+                tree.append(dict(task.headers))
             frame = frame_bytes(task.id, task.name, pack(tree, self._limits, around=_ENVELOPE))
         except Unfit as err:
             raise unsendable(contract, err) from None
@@ -59,17 +64,20 @@ class MsgpackMarshaller(DirectInvoker):
     def decode_task(self, contract: Contract, header: Header, frame: bytes, /) -> TaskMessage:
         """Raises ``WireError``."""
         tree = self._tree(contract, header, frame)
+        headers: Mapping[str, str] = NO_HEADERS
         if len(tree) == 2:
             flags, args = tree
             kwargs, reply_to = NO_KEYWORDS, ""
-        elif len(tree) == 4:
-            flags, args, named, address = tree
+        elif len(tree) in (4, 5):
+            flags, args, named, address = tree[:4]
+            if len(tree) == 5:
+                headers = headers_of(tree[4])
             kwargs = contract.keywords.load_tree(_map(contract, named))
             reply_to = _text(contract, address)
         else:
             raise _shapeless(contract)
         values = contract.arguments.load_tree(_list(contract, args))
-        return arrived_task(contract, header, values, kwargs, _option(contract, flags), reply_to)
+        return arrived_task(contract, header, values, kwargs, _option(contract, flags), reply_to, headers)
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Raises ``PayloadTooLarge``, ``ReturnMisfit`` for a value that cannot travel."""
