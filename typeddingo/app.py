@@ -23,6 +23,7 @@ from typeddingo.events import EventCode, EventLevel, Subscription
 from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, SeqIDMaker, UUIDMaker
 from typeddingo.inspection import Inspector
+from typeddingo.isolation import anew
 from typeddingo.lifespan import EnterLifespan, Lifespan
 from typeddingo.marshaller import Marshaller
 from typeddingo.middleware import Middleware
@@ -34,7 +35,7 @@ from typeddingo.runtime import Runtime
 from typeddingo.task import Sender, Task
 from typeddingo.tasks import Tasks
 
-__all__ = ["App"]
+__all__ = ["App", "open_apps"]
 
 R = TypeVar("R")
 TaskOrName: TypeAlias = "Task[..., object] | str"
@@ -135,16 +136,16 @@ class App(TaskDecorator):
 
     def set_option(self, task: TaskOrName, option: Option) -> None:
         """How calls of a task are sent and reported from now on (Go: ``SetOption``). Raises ``ConfigError``."""
-        self._bridge.join(self._registry.set_option(_name(task), option))
+        self._join(self._registry.set_option(_name(task), option))
 
     def set_marshaller(self, task: TaskOrName, task_id: int, report_id: int) -> None:
         """Which marshallers encode the calls and the reports of a task; both sides must agree (Go: ``SetMarshaller``).
         Raises ``ConfigError`` for an unknown name or id."""
-        self._bridge.join(self._registry.set_marshaller(_name(task), task_id, report_id))
+        self._join(self._registry.set_marshaller(_name(task), task_id, report_id))
 
     def set_id_maker(self, task: TaskOrName, id: int) -> None:
         """What names the calls of a task (Go: ``SetIDMaker``). Raises ``ConfigError`` for an unknown name or id."""
-        self._bridge.join(self._registry.set_id_maker(_name(task), id))
+        self._join(self._registry.set_id_maker(_name(task), id))
 
     def add_marshaller(self, id: int, marshaller: Marshaller) -> None:
         """A marshaller of your own under an id of your own; it must be an ``Invoker`` as well (Go: ``AddMarshaller``).
@@ -184,12 +185,14 @@ class App(TaskDecorator):
 
         Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; then nothing starts.
         """
+        anew.need_imported("allocate() is called")
         return self._bridge.allocate(self._registry.get(_name(task)), count, share)
 
     def run_worker(self, *tasks: TaskOrName, count: int | None = None, queues: Sequence[str] = ()) -> None:
         """Start workers for these tasks, or for those of these queues (all registered ones by default), then block
         until the app is closed. ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the
         app when interrupted. Raises ``ConfigError``, ``LifespanError``."""
+        anew.need_imported("run_worker() is called")
         if tasks and queues:
             raise ConfigError("run_worker: name tasks or queues, not both")
         entries = [self._registry.get(_name(task)) for task in tasks] or self._registry.of_queues(queues)
@@ -280,6 +283,7 @@ class App(TaskDecorator):
 
     def _start_over(self) -> None:
         """In a forked child: threads and connections are the parent's and must not be touched."""
+        self._runtime.let_go_of_children()
         _parents.append((self._runtime, self._bridge))  # finalizers would write on the parent's sockets
         closed = self._runtime.closing
         self._registry.start_over()
@@ -298,6 +302,8 @@ class App(TaskDecorator):
             workers=spec.workers,
             timeout=spec.timeout,
             retry=spec.retry,
+            isolation=spec.isolation,
+            hard_timeout=spec.hard_timeout,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,
             id_maker=spec.id_maker,
@@ -306,7 +312,7 @@ class App(TaskDecorator):
             owner=self,
         )
         self._registry.add(entry)
-        self._bridge.join(entry)
+        self._join(entry)
         return entry
 
     def _wrap(self, middleware: Middleware) -> None:
@@ -320,6 +326,12 @@ class App(TaskDecorator):
     def _tell(self, what: str, task: str = "", id: str = "") -> None:
         """Something of the user's has raised where nobody waits for it."""
         self._runtime.publish(Role.BRIDGE, EventLevel.ERROR, EventCode.HANDLER_FAILED, what, task=task, id=id)
+
+    def _join(self, entry: Entry) -> None:
+        if anew.state.importing:
+            anew.put_off(entry, self._bridge.join)
+        else:
+            self._bridge.join(entry)
 
     def _local(self) -> Bridge:
         return LocalBridge(self._runtime, self._registry)
@@ -342,6 +354,11 @@ def _name(task: TaskOrName) -> str:
 
 _open: weakref.WeakSet[App] = weakref.WeakSet()
 _parents: list[object] = []
+
+
+def open_apps() -> list[App]:
+    """All that were made in this process and not closed."""
+    return list(_open)
 
 
 def _start_over_all() -> None:

@@ -69,6 +69,10 @@ class ErrorCode(enum.IntEnum):
     """No worker knows a task of this name."""
     TIME_LIMIT = 18
     """The function ran for longer than its ``timeout``."""
+    HARD_TIME_LIMIT = 19
+    """The function ran for longer than its ``hard_timeout``; its process was killed."""
+    CHILD_DIED = 20
+    """The process that ran the function (``isolation="process"``) died."""
     EXPIRED = 21
     """It was not started before it expired (``expires``)."""
     CANCELLED = 22

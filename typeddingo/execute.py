@@ -30,6 +30,7 @@ __all__ = [
     "Course",
     "Life",
     "Local",
+    "announce",
     "by_reference",
     "by_reference_async",
     "failed",
@@ -88,7 +89,7 @@ def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper, life: Life) 
             return
         try:
             if option.monitor_progress:
-                _announce(outcome, option)
+                announce(outcome, option)
             value = fn(*args, **kwargs) if kwargs else fn(*args)
             if not fits(value):
                 value = join(split(value))
@@ -111,7 +112,7 @@ def _by_reference_reported(entry: Entry, slot: Slot[Any], keeper: Timekeeper, li
         if (course is not None or life.cancelled) and life.is_over(call):
             return
         if option.monitor_progress:
-            _announce(outcome, option)
+            announce(outcome, option)
         report = work(TaskMessage(outcome.name, outcome.id, args, kwargs, option), None)
         last = report if report.ok else life.failed(call, report, slot.verdict)
         if last is not None:
@@ -131,7 +132,7 @@ def by_reference_async(
         if (course is not None or life.cancelled) and life.is_over(call):
             return
         if option.monitor_progress:
-            _announce(outcome, option)
+            announce(outcome, option)
         report = await work(TaskMessage(outcome.name, outcome.id, args, kwargs, option), None)
         last = report if report.ok else life.failed(call, report, slot.verdict)
         if last is not None:
@@ -223,7 +224,7 @@ def _arrived(call: Local) -> TaskMessage | Report[object]:
     wire: Wire = call[1]
     frame: bytes = call[2]
     if option.monitor_progress:
-        _announce(outcome, option)
+        announce(outcome, option)
     try:
         return wire.decode_task(Header.from_bytes(frame), frame)
     except Exception as error:
@@ -248,7 +249,7 @@ def _hand_over(outcome: Outcome, wire: Wire, frame: bytes) -> None:
         outcome._close(error)
 
 
-def _announce(outcome: Outcome, option: Option) -> None:
+def announce(outcome: Outcome, option: Option) -> None:
     """The two reports before the final one, for who monitors progress (Go: both right before the call)."""
     outcome._deliver(Report(outcome.name, outcome.id, Status.SENT, option))
     outcome._deliver(Report(outcome.name, outcome.id, Status.PROGRESS, option))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
@@ -53,6 +53,10 @@ class Entry:
     """The app's middleware."""
     retry: RetryPolicy | None = None
     """Whether it runs again when it has failed; None: never."""
+    isolation: Literal["process"] | None = None
+    """Where it runs: in a child process, or here."""
+    hard_timeout: float | None = None
+    """Seconds after which that process is killed."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT
@@ -63,6 +67,11 @@ class Entry:
     send_async: SendAsync = field(init=False, repr=False)
     send_many: SendMany = field(init=False, repr=False)
     """All three compiled by the bridge from the above."""
+
+    @property
+    def on_loop(self) -> bool:
+        """Its workers are coroutines on the app's event loop; else they are threads."""
+        return self.contract.is_async and self.isolation is None
 
 
 class Registry:

@@ -27,6 +27,7 @@ from typeddingo.window import Window
 
 if TYPE_CHECKING:
     from typeddingo._io.loop import LoopThread
+    from typeddingo.isolation.children import Children
 
 __all__ = ["HandlerThread", "Runtime", "with_grace"]
 
@@ -57,6 +58,7 @@ class Runtime:
         self.threads: Threads = Threads(owner)
         self._loop: LoopThread | None = None
         self._loop_lock = threading.Lock()
+        self._children: Children | None = None
         self.timekeeper: Timekeeper = Timekeeper(Threads(owner))
         self.handlers: HandlerThread = HandlerThread(Threads(owner), self.events)
         self.on_task: Callable[[TaskRun], object] | None = None
@@ -84,9 +86,35 @@ class Runtime:
                 self._loop = LoopThread(Threads(self.owner))
             return self._loop
 
+    @property
+    def children(self) -> Children:
+        """The processes of tasks that do not run in this one; made when the first is needed."""
+        with self._loop_lock:
+            if self._children is None:
+                from typeddingo.isolation.children import Children  # few apps have any
+
+                self._children = Children(self.config.limits, self.cancelled)
+            return self._children
+
+    def cancel_children(self) -> None:
+        """Tell the tasks in them that the app is closing."""
+        if self._children is not None:
+            self._children.cancel_all()
+
+    def end_children(self, deadline: Deadline) -> None:
+        """The deadline for running tasks has passed: their workers, which wait for them, end as well."""
+        if self._children is not None:
+            self._children.close()
+            self.threads.join(with_grace(deadline))
+
+    def let_go_of_children(self) -> None:
+        """In a fork of this process: they are not ours."""
+        if self._children is not None:
+            self._children.let_go()
+
     def workers_of(self, entry: Entry) -> int:
         """The size of a task's default pool."""
-        return entry.workers or (ASYNC_WORKERS if entry.contract.is_async else self.config.workers)
+        return entry.workers or (ASYNC_WORKERS if entry.on_loop else self.config.workers)
 
     @property
     def state(self) -> object:

@@ -80,6 +80,8 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         ledger.ended(id)
         return id
 
+    app.register("apart", apart, isolation="process")
+
     @app.task(name="moody")
     def moody(how: str) -> int:
         """Fails in every way there is."""
@@ -104,6 +106,15 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         return data
 
     return app
+
+
+def apart(seconds: float) -> str:
+    """As ``note``, in a child process, which imports this module."""
+    id, ledger = current_context().id, Ledger(Plan.from_environment().ledger)
+    ledger.begun(id)
+    time.sleep(seconds)
+    ledger.ended(id)
+    return id
 
 
 def _deeper(depth: int) -> int:

@@ -114,6 +114,23 @@ def test_a_task_that_runs_again_elsewhere_has_the_same_headers_and_the_state_of_
         assert account.begun == {"task": 2}
 
 
+def test_a_worker_killed_while_its_child_works_leaves_no_orphan_and_the_task_runs_once_more(scene: Scene) -> None:
+    with scene.caller() as caller:
+        killed = scene.worker(slots=1, tasks=("apart",))
+        assert caller.send("task", "apart", 3.0)
+        eventually(lambda: scene.begun() == 1, "its child has begun")
+        assert len(scene.children_of_workers()) == 1
+        killed.process.kill()
+        began = time.monotonic()
+        eventually(lambda: not scene.children_of_workers(), "no orphan is left", timeout=1.5)
+        scene.figures["the child ended after"] = f"{time.monotonic() - began:.2f} s"
+        scene.worker(slots=1, tasks=("apart",))
+        assert caller.results["task"].get(60) == "task"
+        account = scene.check(duplicates=1, empty=("apart",))
+        assert account.begun == {"task": 2}
+        assert scene.completed() == 1
+
+
 @pytest.mark.parametrize("idle", [pick(5.0, 600.0)])
 @pytest.mark.timeout(pick(60, 900))
 def test_an_idle_worker_picks_up_a_task_at_once(scene: Scene, idle: float) -> None:

@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("broker", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
     (
+        "isolation",
+        "isolation.*",
         "context",
         "failure",
         "outcome",
@@ -33,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "lifespan",
     ),
     ("outbox", "reception", "desk"),
-    ("execute", "pool", "loop_pool", "mapper", "worker"),
+    ("execute", "execute_isolated", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
     ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks"),
     ("app", "cli", "commands", "commands.*", "__main__", "", "testing", "testing.*"),

@@ -15,6 +15,7 @@ from tests.typing.declared import (
     Adder,
     Service,
     add,
+    apart,
     app,
     as_async,
     as_base,
@@ -157,6 +158,8 @@ def test_everything_callable_can_be_registered() -> None:
     assert_type(app.register("mul", service.mul).call(2), Result[int])
     assert_type(app.register("wait", service.wait).call(2), Result[str])
     assert_type(named.call(1), Result[int])
+    assert_type(apart.call(1), Result[str])
+    assert_type(apart(1), str)
     is_(app.register("adder2", Adder(2)).call(1).get(5), 3)
     is_(power.call(2).get(5), 12.0)
 

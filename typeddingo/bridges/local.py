@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
-from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.bridge import Bridge, closed_error, need_child, need_counts
 from typeddingo.bridges.local_announcing import Put, PutOn, announced
 from typeddingo.bridges.local_life import LocalLife
 from typeddingo.broker import Adapter
@@ -54,6 +54,8 @@ class LocalBridge(Bridge):
             if (pool := self._pools.get(entry.name)) is None:
                 pool = self._pools[entry.name] = self._new_pool(entry)
         bind, send = entry.contract.bind, self._compile(entry, pool)
+        if entry.isolation is not None:
+            send = _found_first(entry, pool, send)
 
         async def send_async(
             args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
@@ -73,6 +75,7 @@ class LocalBridge(Bridge):
         with self._lock:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
+            need_child(entry)
             return self._pools[entry.name].grow(count)
 
     def use(self, adapter: object, roles: Role) -> Role:
@@ -96,10 +99,12 @@ class LocalBridge(Bridge):
             self._shut(call)
         for pool in pools:
             self._sweep(pool)
+        self._runtime.cancel_children()
         for pool in pools:
             pool.join(deadline)
         for pool in pools:
             self._abandon(pool)
+        self._runtime.end_children(deadline)
         self._later.join(deadline)
 
     def background(self, callback: Callable[[], None]) -> None:
@@ -119,7 +124,7 @@ class LocalBridge(Bridge):
         put, put_on = self._ways_in(entry, pool)
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime = self._runtime
-        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
+        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally or entry.isolation else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
@@ -227,6 +232,16 @@ class LocalBridge(Bridge):
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
         marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
+        if entry.isolation is not None:
+            from typeddingo.execute_isolated import through_child  # few apps have any
+
+            return ThreadPool(
+                entry.name,
+                runtime.threads,
+                self._new_slot,
+                lambda slot: through_child(entry, slot, runtime.children, life),
+                self._shut,
+            )
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
@@ -289,3 +304,14 @@ class LocalBridge(Bridge):
         self._runtime.publish(
             Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=outcome.name, id=outcome.id
         )
+
+
+def _found_first(entry: Entry, pool: Pool[Local], send: Send) -> Send:
+    """``send``, which starts no workers whose children would not find the task."""
+
+    def checked(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
+        if not pool.size:
+            need_child(entry)
+        return send(args, kwargs, option)
+
+    return checked
