@@ -179,7 +179,7 @@ def _struck(limit: Limit) -> bool:
     if found is None or not _can_be_struck(found):
         return False
     at = found.f_lasti
-    look = iter(sys._current_frames, None)  # pyright: ignore[reportPrivateUsage]
+    look = iter(sys._current_frames, None)  # pyright: ignore[reportPrivateUsage]  # as above
     blow = map(ctypes.pythonapi.PyThreadState_SetAsyncExc, (number,), (ctypes.py_object(TimeLimitExceeded),))
     struck = False
     for frames in look:
