@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         DecodeError,
         ErrorCode,
         HeaderError,
+        LifespanError,
         LimitError,
         Misfit,
         NoHandler,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from typeddingo.marshallers.signed import SignedMarshaller
     from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
     from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
+    from typeddingo.middleware import Middleware, Outgoing
     from typeddingo.option import Option
     from typeddingo.pipeline import Pipeline, each
     from typeddingo.reports import Reports
@@ -121,6 +123,7 @@ else:
             "DecodeError",
             "ErrorCode",
             "HeaderError",
+            "LifespanError",
             "LimitError",
             "Misfit",
             "NoHandler",
@@ -188,6 +191,10 @@ else:
             "Status",
             "TaskMessage",
         ),
+        "middleware": (
+            "Middleware",
+            "Outgoing",
+        ),
         "option": ("Option",),
         "pipeline": (
             "Pipeline",
@@ -240,6 +247,9 @@ __all__ = [
     # inside a task
     "Context",
     "current_context",
+    # around every task
+    "Middleware",
+    "Outgoing",
     # what an app tells
     "Event",
     "EventCode",
@@ -248,6 +258,7 @@ __all__ = [
     # what can go wrong
     "TypedDingoError",
     "ConfigError",
+    "LifespanError",
     "SignatureError",
     "ArgumentError",
     "Misfit",

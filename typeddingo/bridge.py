@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Adapter
 from typeddingo.errors import ConfigError
+from typeddingo.isolation.place import need_place
 from typeddingo.registry import Entry
 from typeddingo.role import Role
 
-__all__ = ["Bridge", "closed_error", "need_counts"]
+__all__ = ["Bridge", "closed_error", "need_child", "need_counts"]
 
 
 class Bridge(abc.ABC):
@@ -43,6 +44,10 @@ class Bridge(abc.ABC):
         """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
 
     @abc.abstractmethod
+    def forget(self, name: str, id: str) -> None:
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
+
+    @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:
         """The brokers and backends in use, each once."""
 
@@ -58,6 +63,12 @@ class Bridge(abc.ABC):
 def closed_error(name: str) -> ConfigError:
     """What a call gets after ``close``."""
     return ConfigError(f"task {name!r} was not sent: its app is closed; call it while the app is open")
+
+
+def need_child(entry: Entry) -> None:
+    """Refuse a task whose worker's child process would not find it."""
+    if entry.isolation is not None:
+        need_place(entry.fn, entry.name)
 
 
 def need_counts(name: str, count: object, share: object) -> None:

@@ -113,7 +113,7 @@ class Desk:
             self._outbox.add(Finished(self._parcel(arrival, report), settled, Receipt.OK, key))
             return
         beside = producer is not None and producer.carries_reply_to
-        trip = Trip(self._registry, task.option, meta.reply_to, beside=beside)
+        trip = Trip(self._registry, task.option, meta.reply_to, task.headers, beside=beside)
         if journey.step.each:
             whole = Meta(journey.step.name, journey.step_id)
             part = Part(whole, journey.index, journey.count, wire.encode_report(report))
@@ -217,6 +217,8 @@ class Desk:
             attempt=delivery.retries + delivery.attempt,
             emit=emit,
             cancelled=cancelled,
+            headers=task.headers,
+            state=self._runtime.state,
         )
 
     def _outbox_chore(self) -> bool:

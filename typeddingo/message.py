@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar, dataclass_transform
 
 from typeddingo.errors import ErrorCode, TaskFailed
+from typeddingo.headers import NO_HEADERS
 from typeddingo.journey import Journey
 from typeddingo.option import Option
 
@@ -57,6 +58,8 @@ class TaskMessage:
     kwargs: Mapping[str, object] = field(default_factory=dict[str, object])
     option: Option = Option()
     reply_to: str = ""
+    headers: Mapping[str, str] = field(default_factory=NO_HEADERS.copy)
+    """What middleware has added (Go: none)."""
     journey: Journey | None = None
     """Of a step of a pipeline: the others."""
 

@@ -21,6 +21,9 @@ class Home(Protocol):
     def cancel(self, name: str, id: str, /) -> None:
         """Let this task not start any more, or end soon. Blocks until that is on record."""
 
+    def forget(self, name: str, id: str, /) -> None:
+        """Keep nothing of this task's result."""
+
 
 class Outcome(Protocol):
     """The engine's half of a ``Result``; the rooms above hold the other half. Thread-safe, ended by the first end."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
+from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.journey import Step
@@ -67,8 +68,16 @@ class Entry:
     """Workers of its default pool; None: as many as ``Config.workers``."""
     timeout: float | None = None
     """Seconds that one run may take."""
+    queue: str = "default"
+    """The label by which workers are started for it and others."""
+    hooks: Hooks = NO_HOOKS
+    """The app's middleware."""
     retry: RetryPolicy | None = None
     """Whether it runs again when it has failed; None: never."""
+    isolation: Literal["process"] | None = None
+    """Where it runs: in a child process, or here."""
+    hard_timeout: float | None = None
+    """Seconds after which that process is killed."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT
@@ -83,6 +92,11 @@ class Entry:
     """The bridge itself, for pipelines."""
     listed: Entry | None = field(default=None, repr=False)
     """See ``list_of``."""
+
+    @property
+    def on_loop(self) -> bool:
+        """Its workers are coroutines on the app's event loop; else they are threads."""
+        return self.contract.is_async and self.isolation is None
 
 
 class Registry:
@@ -112,6 +126,20 @@ class Registry:
         if (entry := self._entries.get(name)) is None:
             raise ConfigError(f"no task is called {name!r}: register it first, with @app.task or app.register")
         return entry
+
+    def of_queues(self, queues: Sequence[str]) -> list[Entry]:
+        """The tasks with one of these labels; none given: all tasks."""
+        entries = list(self)
+        if not queues:
+            return entries
+        labels = {entry.queue for entry in entries}
+        there_are = f"there are: {', '.join(sorted(labels)) or 'none'}"
+        if isinstance(queues, str):
+            raise ConfigError(f"queues: expected a list of labels, not a text; {there_are}")
+        for label in queues:
+            if label not in labels:
+                raise ConfigError(f"no task has queue={label!r}; {there_are}")
+        return [entry for entry in entries if entry.queue in queues]
 
     def add(self, entry: Entry) -> None:
         """A new task. Its marshallers and its id maker must exist."""

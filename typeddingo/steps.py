@@ -71,11 +71,14 @@ def handed_on(before: Contract, after: Contract, value: object) -> tuple[object,
 class Trip:
     """How the steps of one pipeline are made into frames."""
 
-    def __init__(self, registry: Registry, option: Option, reply_to: str, *, beside: bool) -> None:
+    def __init__(
+        self, registry: Registry, option: Option, reply_to: str, headers: Mapping[str, str], *, beside: bool
+    ) -> None:
         """``beside``: the producer carries the address of the reports beside the frame."""
         self._registry = registry
         self._option = option
         self._reply_to = reply_to
+        self._headers = headers
         self._beside = beside
 
     @property
@@ -142,7 +145,7 @@ class Trip:
         if not wire.journeys:
             raise ConfigError(f"the marshaller of task {entry.name!r} has no place for the other steps of a pipeline")
         in_frame = "" if self._beside and not wire.signed else self._reply_to
-        message = TaskMessage(entry.name, id, args, kwargs, self._option, in_frame, journey)
+        message = TaskMessage(entry.name, id, args, kwargs, self._option, in_frame, self._headers, journey)
         terms = (entry.option if journey.at else self._option).terms
         return Parcel(Meta(entry.name, id, self._reply_to), wire.encode_task(message), terms)
 

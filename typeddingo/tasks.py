@@ -10,9 +10,9 @@ from typeddingo.decorator import TaskDecorator, TaskSpec
 from typeddingo.errors import ConfigError
 from typeddingo.option import Option
 from typeddingo.registry import Launcher
-from typeddingo.task import Sender
+from typeddingo.task import Sender, Task
 
-__all__ = ["Tasks"]
+__all__ = ["Tasks", "declaration"]
 
 Add = Callable[[Contract, TaskSpec], Sender]
 
@@ -59,6 +59,12 @@ class _Socket:
         if (plug := self.plug) is None:
             raise ConfigError(f"task {self.name!r} belongs to no app yet: app.include(…) its Tasks collection first")
         return plug
+
+
+def declaration(task: Task[..., object]) -> tuple[Contract, TaskSpec] | None:
+    """What a task of a collection was declared as, whatever app it may belong to elsewhere; None for an app's own."""
+    sender = task._sender  # pyright: ignore[reportPrivateUsage]  # same package
+    return (sender.contract, sender.spec) if isinstance(sender, _Socket) else None
 
 
 class Tasks(TaskDecorator):

@@ -12,6 +12,7 @@ from typeddingo.contract import Contract
 from typeddingo.errors import ArgumentError, DecodeError, ErrorCode
 from typeddingo.failure import failure_of
 from typeddingo.header import Header
+from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker, Invoker, invoker_of
 from typeddingo.journey import Journey
 from typeddingo.marshaller import JourneyReader, Marshaller, carries_journeys
@@ -52,7 +53,13 @@ class Wire:
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
         if (
-            not (task.kwargs or task.reply_to or task.option.ignore_report or task.option.monitor_progress)
+            not (
+                task.kwargs
+                or task.reply_to
+                or task.headers
+                or task.option.ignore_report
+                or task.option.monitor_progress
+            )
             and task.journey is None
             and (frame := self.plain.write_call(task.id, task.args)) is not None
         ):
@@ -62,7 +69,7 @@ class Wire:
     def decode_task(self, header: Header, frame: bytes) -> TaskMessage:
         """Raises ``WireError``."""
         if (args := self.plain.read_call(frame)) is not None:
-            return TaskMessage(header.name, header.id, args, NO_KEYWORDS, PLAIN)
+            return TaskMessage(header.name, header.id, args, NO_KEYWORDS, PLAIN, "", NO_HEADERS)
         return self._tasks.decode_task(self._contract, header, frame)
 
     def journey_in(self, header: Header, frame: bytes) -> Journey | None:

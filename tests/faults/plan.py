@@ -30,6 +30,8 @@ class Plan:
     """The same, of a process that has brought together the last part of a list, before it sends the next step."""
     clock: float = 0.0
     """Seconds by which the process is wrong about the time."""
+    around: bool = False
+    """With middleware and a lifespan, which "note" tells of."""
     deadline: float = 10.0
     """Seconds of ``close`` after SIGTERM."""
 

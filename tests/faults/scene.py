@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -176,6 +177,17 @@ class Scene:
     def begun(self) -> int:
         """How many starts there were so far."""
         return sum(line.startswith("B ") for line in self.ledger.read_text().splitlines())
+
+    def children_of_workers(self) -> list[int]:
+        """The processes in which isolated tasks of this scene run."""
+        found: list[int] = []
+        mine = str(self.ledger).encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                isolated = b"commands.isolated" in (process / "cmdline").read_bytes()
+                if isolated and mine in (process / "environ").read_bytes():
+                    found.append(int(process.name))
+        return found
 
     def completed(self) -> int:
         """How many ends there were so far."""

@@ -6,7 +6,8 @@ A type checker reads the ``assert_type`` lines; pytest runs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_type
 
@@ -14,6 +15,7 @@ from tests.typing.declared import (
     Adder,
     Service,
     add,
+    apart,
     app,
     as_async,
     as_base,
@@ -38,7 +40,11 @@ from tests.typing.declared import (
 from typeddingo import (
     App,
     AsyncTask,
+    Context,
     LocalBackend,
+    Middleware,
+    Option,
+    Outgoing,
     Pipeline,
     Report,
     Reports,
@@ -154,6 +160,8 @@ def test_everything_callable_can_be_registered() -> None:
     assert_type(app.register("mul", service.mul).call(2), Result[int])
     assert_type(app.register("wait", service.wait).call(2), Result[str])
     assert_type(named.call(1), Result[int])
+    assert_type(apart.call(1), Result[str])
+    assert_type(apart(1), str)
     is_(app.register("adder2", Adder(2)).call(1).get(5), 3)
     is_(power.call(2).get(5), 12.0)
 
@@ -222,6 +230,56 @@ def test_a_result_by_id_has_the_type_of_its_task() -> None:
         assert_type(remote.result("sync", "7", int), Result[int])
         assert_type(remote.result("elsewhere", "7", list[str]), Result[list[str]])
         is_(remote.result("sync", "7", int).id, "7")
+
+
+def test_the_state_of_a_context_has_the_type_that_is_asked_for() -> None:
+    class Database: ...
+
+    class Pool(Database): ...
+
+    @contextmanager
+    def sync_life() -> Generator[Pool]:
+        yield Pool()
+
+    @asynccontextmanager
+    async def async_life() -> AsyncGenerator[Database]:
+        yield Database()
+
+    for made in (App(lifespan=sync_life), App("local", lifespan=async_life), App(lifespan=lambda: nullcontext(3))):
+        assert_type(made, App)
+        made.close()
+    context = Context(state=Pool())
+    assert_type(context.state(Database), Database)
+    assert_type(context.state(Pool), Pool)
+    assert_type(context.headers, Mapping[str, str])
+    is_(type(context.state(Database)), Pool)
+
+
+def test_middleware_is_overridden_hook_by_hook() -> None:
+    class Around(Middleware):
+        @contextmanager
+        def around_run(self, context: Context) -> Generator[None]:
+            yield
+
+    class Everything(Middleware):
+        def before_send(self, call: Outgoing) -> None:
+            assert_type(call.headers, dict[str, str])
+            assert_type((call.name, call.id, call.option), tuple[str, str, Option])
+
+        def after_send(self, call: Outgoing, error: BaseException | None) -> None: ...
+
+        def around_run(self, context: Context) -> AbstractContextManager[int]:
+            return nullcontext(3)
+
+        def after_run(self, context: Context, report: Report[object]) -> None:
+            assert_type(report.error, TaskFailed | None)
+
+    with App(middleware=(Around(), Everything())) as made:
+        made.add_middleware(Around())
+        task = made.register("inner", inner, queue="sums")
+        assert_type(task, SyncTask[[int], int])
+        assert_type(made.forget(task, "7"), None)
+        is_(task.call(3).get(5), 3)
 
 
 def test_gather_keeps_every_type_in_its_place() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -41,11 +41,16 @@ def journeys(draw: st.DrawFn, name: str = "pair") -> Journey:
 
 
 @pytest.mark.parametrize("marshaller", ALL, ids=lambda each: type(each).__name__)
-@given(journey=journeys(), kwargs=st.sampled_from([{}, {"other": 3}]), reply_to=st.sampled_from(["", "here"]))
+@given(
+    journey=journeys(),
+    kwargs=st.sampled_from([{}, {"other": 3}]),
+    reply_to=st.sampled_from(["", "here"]),
+    headers=st.sampled_from([{}, {"tenant": "Anna"}]),
+)
 def test_the_steps_survive_every_marshaller(
-    marshaller: Marshaller, journey: Journey, kwargs: dict[str, object], reply_to: str
+    marshaller: Marshaller, journey: Journey, kwargs: dict[str, object], reply_to: str, headers: dict[str, str]
 ) -> None:
-    task = TaskMessage("pair", "1", (7,), kwargs, Option(), reply_to, journey)
+    task = TaskMessage("pair", "1", (7,), kwargs, Option(), reply_to, headers, journey)
     frame = marshaller.encode_task(PAIR, task)
     assert marshaller.decode_task(PAIR, Header.from_bytes(frame), frame) == task
     assert isinstance(marshaller, JourneyReader)
@@ -89,42 +94,41 @@ def test_what_travels_is_short_and_readable() -> None:
     assert tree_of(Journey("7", (Step("a"), Step("b")))) == {"I": "7", "S": ["a", "b"], "P": 0}
 
 
-GOOD = {"I": "7", "S": ["number", ["each"]], "P": 0}
+GOOD: dict[str, object] = {"I": "7", "S": ["number", ["each"]], "P": 0}
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {},
-        {"I": 7},
-        {"P": -1},
-        {"P": 2},
-        {"P": True},
-        {"P": 0.0},
-        {"P": 1},  # the step of another task
-        {"S": []},
-        {"S": "number"},
-        {"S": [1]},
-        {"S": [["number", "too"]]},
-        {"S": [[]]},
-        {"S": [["number"]]},  # for each, of no list
-        {"S": ["number"] * 1001},
-        {"M": [0, 1]},  # in a list, and for none
-        {"S": [["number"]], "M": [1, 1]},
-        {"S": [["number"]], "M": [-1, 1]},
-        {"S": [["number"]], "M": [False, True]},
-        {"S": [["number"]], "M": [0]},
-        {"S": [["number"]], "M": "01"},
-        {"S": [["number"]], "M": [0, 10**12]},
-        None,
-        [],
-        "N",
-        3,
-    ],
-    ids=str,
-)
+BAD: list[object] = [
+    {},
+    {"I": 7},
+    {"P": -1},
+    {"P": 2},
+    {"P": True},
+    {"P": 0.0},
+    {"P": 1},  # the step of another task
+    {"S": []},
+    {"S": "number"},
+    {"S": [1]},
+    {"S": [["number", "too"]]},
+    {"S": [[]]},
+    {"S": [["number"]]},  # for each, of no list
+    {"S": ["number"] * 1001},
+    {"M": [0, 1]},  # in a list, and for none
+    {"S": [["number"]], "M": [1, 1]},
+    {"S": [["number"]], "M": [-1, 1]},
+    {"S": [["number"]], "M": [False, True]},
+    {"S": [["number"]], "M": [0]},
+    {"S": [["number"]], "M": "01"},
+    {"S": [["number"]], "M": [0, 10**12]},
+    None,
+    [],
+    "N",
+    3,
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=str)
 def test_other_steps_are_refused(bad: object) -> None:
-    tree: object = {**GOOD, **bad} if isinstance(bad, dict) and bad else bad  # pyright: ignore[reportUnknownVariableType]  # whatever it holds
+    tree: object = {**GOOD, **cast("dict[str, object]", bad)} if isinstance(bad, dict) and bad else cast("object", bad)
     with pytest.raises(DecodeError):
         journey_of(tree, "number")
     payload = json.dumps({"O": {"IR": False, "MP": False, "X": {"N": tree}}, "A": [1]}).encode()

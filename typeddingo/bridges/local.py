@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
-from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.bridge import Bridge, closed_error, need_child, need_counts
+from typeddingo.bridges.local_announcing import Put, PutOn, announced
 from typeddingo.bridges.local_life import LocalLife
 from typeddingo.bridges.local_pipeline import LocalPipeline
 from typeddingo.broker import Adapter
@@ -56,6 +57,8 @@ class LocalBridge(Bridge):
             if (pool := self._pools.get(entry.name)) is None:
                 pool = self._pools[entry.name] = self._new_pool(entry)
         bind, send = entry.contract.bind, self._compile(entry, pool)
+        if entry.isolation is not None:
+            send = _found_first(entry, pool, send)
 
         async def send_async(
             args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
@@ -107,20 +110,35 @@ class LocalBridge(Bridge):
         journey = Journey(id, steps)
         pipeline = LocalPipeline(self._runtime, self._registry, journey, outcome, option, self._put_step)
         outcome._home = pipeline
-        pipeline.begin(journey, args, kwargs)
+        if (hooks := self._registry.get(name).hooks).sends:
+            told = hooks.announce(name, id, option)
+            pipeline.headers = {**told.headers}
+            with hooks.telling(told):
+                pipeline.begin(journey, args, kwargs)
+        else:
+            pipeline.begin(journey, args, kwargs)
         return outcome
 
     def _put_step(
-        self, entry: Entry, step: Outcome, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+        self,
+        entry: Entry,
+        step: Outcome,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        option: Option,
+        headers: Mapping[str, str],
     ) -> None:
         """A step of a pipeline on its way to a worker. There is always room for one that is not the first: where would
         it go?"""
         pool = self._pools[entry.name]
-        call: Local = (step, args, kwargs, option, None)
-        if self._runtime.config.marshal_locally:
+        course = Course(headers=headers) if headers else None
+        call: Local = (step, args, kwargs, option, course)
+        if self._runtime.lifespan is not None and not pool.size:
+            self._runtime.begin_work()
+        if self._runtime.config.marshal_locally or entry.isolation:
             wire = self._registry.wire_of(entry)
             frame = wire.encode_task(TaskMessage(entry.name, step.id, args, kwargs, option))
-            call = (step, wire, frame, option, None)
+            call = (step, wire, frame, option, course)
         if option.terms is AT_ONCE:
             pool.put(call)
         else:
@@ -132,9 +150,11 @@ class LocalBridge(Bridge):
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result
+        self._runtime.begin_work()
         with self._lock:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
+            need_child(entry)
             return self._pools[entry.name].grow(count)
 
     def use(self, adapter: object, roles: Role) -> Role:
@@ -158,15 +178,20 @@ class LocalBridge(Bridge):
             self._shut(call)
         for pool in pools:
             self._sweep(pool)
+        self._runtime.cancel_children()
         for pool in pools:
             pool.join(deadline)
         for pool in pools:
             self._abandon(pool)
+        self._runtime.end_children(deadline)
         self._later.join(deadline)
 
     def background(self, callback: Callable[[], None]) -> None:
         """See ``Home``."""
         self._runtime.handlers.run(callback)
+
+    def forget(self, name: str, id: str) -> None:
+        """Nothing is kept but what the caller holds."""
 
     def cancel(self, name: str, id: str) -> None:
         self._runtime.cancelled.add(name, id)
@@ -174,10 +199,11 @@ class LocalBridge(Bridge):
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
-        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
+        fits, bind = entry.contract.quick_bind(), entry.contract.bind
+        put, put_on = self._ways_in(entry, pool)
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime = self._runtime
-        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
+        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally or entry.isolation else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
@@ -204,7 +230,7 @@ class LocalBridge(Bridge):
             if option.terms is AT_ONCE:
                 put(call)
             else:
-                self._put_on(option.terms, call)
+                put_on(option.terms, call)
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -213,12 +239,38 @@ class LocalBridge(Bridge):
 
         return send
 
+    def _ways_in(self, entry: Entry, pool: Pool[Local]) -> tuple[Put, PutOn]:
+        """How a call gets into its pool, now or later: straight, where there is nothing that comes before."""
+        put: Put = pool.put
+        put_on: PutOn = self._put_on
+        if entry.hooks.sends:
+            put, put_on = announced(entry.hooks, put, put_on)
+        if self._runtime.lifespan is not None:
+            put, put_on = self._in_life(pool, put, put_on)
+        return put, put_on
+
+    def _in_life(self, pool: Pool[Local], put: Put, put_on: PutOn) -> tuple[Put, PutOn]:
+        """What entering the lifespan raises is the caller's, and the call is in no queue."""
+        begin = self._runtime.begin_work
+
+        def put_now(call: Local) -> None:
+            if not pool.size:
+                begin()
+            put(call)
+
+        def put_later(terms: Terms, call: Local) -> None:
+            if not pool.size:
+                begin()
+            put_on(terms, call)
+
+        return put_now, put_later
+
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""
         now = time.time()
         lifetime = terms.lifetime or (terms.expires - now if terms.expires else math.inf)
         if lifetime < math.inf:
-            call = (*call[:4], Course(time.monotonic() + lifetime))
+            call = (*call[:4], (call[4] or Course())._replace(expires=time.monotonic() + lifetime))
         wait = terms.delay or max(0.0, terms.eta - now)
         if not wait:
             self._due(call)
@@ -253,11 +305,22 @@ class LocalBridge(Bridge):
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:
             if not pool.size and not pool.closed:
+                self._runtime.working = True
                 pool.grow(self._runtime.workers_of(entry))
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
         marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
+        if entry.isolation is not None:
+            from typeddingo.execute_isolated import through_child  # few apps have any
+
+            return ThreadPool(
+                entry.name,
+                runtime.threads,
+                self._new_slot,
+                lambda slot: through_child(entry, slot, runtime.children, life),
+                self._shut,
+            )
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
@@ -284,8 +347,17 @@ class LocalBridge(Bridge):
         def cancelled() -> bool:
             return runtime.closing or (name, id) in runtime.cancelled.keys
 
-        attempt = 1 if (course := call[4]) is None else course.retries + 1
-        return Context(name, id, option, attempt=attempt, emit=outcome._deliver, cancelled=cancelled)
+        course = call[4] or Course()
+        return Context(
+            name,
+            id,
+            option,
+            attempt=course.retries + 1,
+            emit=outcome._deliver,
+            cancelled=cancelled,
+            headers=course.headers,
+            state=runtime.state,
+        )
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""
@@ -311,3 +383,14 @@ class LocalBridge(Bridge):
         self._runtime.publish(
             Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=outcome.name, id=outcome.id
         )
+
+
+def _found_first(entry: Entry, pool: Pool[Local], send: Send) -> Send:
+    """``send``, which starts no workers whose children would not find the task."""
+
+    def checked(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
+        if not pool.size:
+            need_child(entry)
+        return send(args, kwargs, option)
+
+    return checked

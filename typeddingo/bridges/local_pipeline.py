@@ -15,6 +15,7 @@ from typing import TypeAlias, cast
 from typeddingo.cancelled import TaskKey
 from typeddingo.entries import list_of
 from typeddingo.failure import not_invoked
+from typeddingo.headers import NO_HEADERS
 from typeddingo.journey import Journey
 from typeddingo.message import NO_KEYWORDS, Failure, Report
 from typeddingo.option import Option
@@ -25,7 +26,7 @@ from typeddingo.steps import fail_report, handed_on
 
 __all__ = ["LocalPipeline"]
 
-Put: TypeAlias = "Callable[[Entry, Outcome, tuple[object, ...], Mapping[str, object], Option], None]"
+Put: TypeAlias = "Callable[[Entry, Outcome, tuple[object, ...], Mapping[str, object], Option, Mapping[str, str]], None]"
 """Into the pool of a task."""
 
 
@@ -41,6 +42,8 @@ class LocalPipeline:
         self._outcome = outcome
         self._option = option
         self._put = put
+        self.headers: Mapping[str, str] = NO_HEADERS
+        """What middleware has set before the first step: all of them have it."""
         self._lock = threading.Lock()
         self._open: set[TaskKey] = set()
         self._values: list[object] = []
@@ -58,6 +61,9 @@ class LocalPipeline:
             running = list(self._open)
         for key in running:
             self._runtime.cancelled.add(*key)
+
+    def forget(self, name: str, id: str) -> None:
+        """Nothing is kept but what the caller holds."""
 
     def begin(self, journey: Journey, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         """Start a step, its arguments checked."""
@@ -107,7 +113,7 @@ class LocalPipeline:
         option = self._option
         if journey.at:
             option = replace(entry.option, ignore_report=option.ignore_report, monitor_progress=option.monitor_progress)
-        self._put(entry, step, args, kwargs, option)
+        self._put(entry, step, args, kwargs, option, self.headers)
 
     def _go_on(self, journey: Journey, value: object) -> None:
         if journey.is_last:

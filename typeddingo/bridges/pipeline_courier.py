@@ -8,8 +8,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import TypeAlias
 
+from typeddingo.backend import Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.asked import need_features
@@ -17,8 +20,11 @@ from typeddingo.bridges.courier import Courier, _Sent
 from typeddingo.broker import Confirmation, Joins, Producer
 from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError
+from typeddingo.headers import NO_HEADERS
+from typeddingo.hooks import Hooks
 from typeddingo.journey import Journey, Step
 from typeddingo.message import Meta
+from typeddingo.middleware import Outgoing
 from typeddingo.option import Option
 from typeddingo.outcome import cancelled_report
 from typeddingo.registry import Entry, Registry
@@ -26,6 +32,10 @@ from typeddingo.runtime import Runtime
 from typeddingo.steps import Arrived, Stranded, Trip, fail_report, home_wire
 
 __all__ = ["PipelineCourier"]
+
+
+Told: TypeAlias = "tuple[Hooks, Outgoing] | None"
+"""What middleware was told of, and will be told the end of."""
 
 
 class PipelineCourier:
@@ -41,22 +51,20 @@ class PipelineCourier:
         self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
     ) -> object:
         """See ``Launcher``."""
-        sent = self._start_pipeline(steps, *self._bind_first(steps, args, kwargs), option)
-        if (calls := self._courier._batch.get()) is not None:
-            calls.append(sent)
-        else:
-            self._courier._confirm(sent)
+        sent, told = self._start(steps, *self._bind_first(steps, args, kwargs), option)
+        if not self._left_to_batch(sent, told):
+            with _telling(told):
+                self._courier._confirm(sent)
         return sent.outcome
 
     async def launch_async(
         self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
     ) -> object:
         """See ``Launcher``."""
-        sent = self._start_pipeline(steps, *self._bind_first(steps, args, kwargs), option)
-        if (calls := self._courier._batch.get()) is not None:
-            calls.append(sent)
-        else:
-            await self._courier._confirm_async(sent)
+        sent, told = self._start(steps, *self._bind_first(steps, args, kwargs), option)
+        if not self._left_to_batch(sent, told):
+            with _telling(told):
+                await self._courier._confirm_async(sent)
         return sent.outcome
 
     def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
@@ -65,9 +73,8 @@ class PipelineCourier:
         results: list[object] = []
         with self._courier.batch():
             for args, kwargs in bound:
-                sent = self._start_pipeline(steps, args, kwargs, option)
-                if (calls := self._courier._batch.get()) is not None:
-                    calls.append(sent)
+                sent, told = self._start(steps, args, kwargs, option)
+                self._left_to_batch(sent, told)
                 results.append(sent.outcome)
         return results
 
@@ -77,21 +84,51 @@ class PipelineCourier:
         entry = self._registry.get(steps[0].name)
         return (list_of(entry) if steps[0].each else entry).contract.bind(args, kwargs)
 
-    def _start_pipeline(
+    def _left_to_batch(self, sent: _Sent, told: Told) -> bool:
+        if (calls := self._courier._batch.get()) is None:
+            return False
+        if told is not None:
+            self._courier._told[sent] = told
+        calls.append(sent)
+        return True
+
+    def _start(
         self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
-    ) -> _Sent:
-        """Poll for the last step's report, then send the first step, which knows the others."""
-        registry, runtime, name = self._registry, self._runtime, steps[-1].name
-        if runtime.closing:
+    ) -> tuple[_Sent, Told]:
+        """Tell middleware, where there is any, and send it."""
+        registry, name = self._registry, steps[-1].name
+        if self._runtime.closing:
             raise closed_error(name)
         producer, store = self._courier._ways(name, option)
         _need_pipelines(producer, [registry.get(step.name) for step in steps], steps, option)
         journey = Journey(registry.id_maker_of(registry.get(name)).new_id(name), steps)
+        if not (hooks := registry.get(name).hooks).sends:
+            return self._send(producer, store, journey, args, kwargs, option, NO_HEADERS), None
+        call = hooks.announce(name, journey.id, option)
+        try:
+            sent = self._send(producer, store, journey, args, kwargs, option, {**call.headers})
+        except BaseException as error:
+            hooks.sent(call, error)
+            raise
+        return sent, (hooks, call)
+
+    def _send(
+        self,
+        producer: Producer,
+        store: Store | None,
+        journey: Journey,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        option: Option,
+        headers: Mapping[str, str],
+    ) -> _Sent:
+        """Poll for the last step's report, then send the first step, which knows the others."""
+        registry, runtime, name = self._registry, self._runtime, journey.name
         meta = Meta(name, journey.id, self._adapters.reply_to if store is not None else "")
         outcome = runtime.make(name, journey.id, option)
         outcome._home = _PipelineHome(self._courier, self, journey)
         sent = _Sent(self._courier, outcome, option, meta, home_wire(registry, journey), store)
-        trip = Trip(registry, option, meta.reply_to, beside=self._adapters.beside_frame)
+        trip = Trip(registry, option, meta.reply_to, headers, beside=self._adapters.beside_frame)
         sent.confirmation = _NOTHING_SENT
         try:
             departure = trip.begin(journey, args, kwargs)
@@ -132,8 +169,12 @@ class _PipelineHome:
 
     def __init__(self, courier: Courier, pipelines: PipelineCourier, journey: Journey) -> None:
         self.background = courier.background
+        self._courier = courier
         self._pipelines = pipelines
         self._journey = journey
+
+    def forget(self, name: str, id: str) -> None:
+        self._courier.forget(name, id)
 
     def cancel(self, name: str, id: str) -> None:
         self._pipelines.cancel(self._journey)
@@ -150,6 +191,11 @@ class _NothingSent(Confirmation):
 
 
 _NOTHING_SENT = _NothingSent()
+
+
+def _telling(told: Told) -> AbstractContextManager[None]:
+    """Inside it the broker is asked to confirm the call."""
+    return nullcontext() if told is None else told[0].telling(told[1])
 
 
 def _is_of(sent: _Sent, journey: Journey) -> bool:

@@ -46,6 +46,8 @@ class RemoteBridge(Bridge):
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)
+        self._crew.need_adapters(entry)
+        self._runtime.begin_work()
         return self._crew.allocate(entry, count, share)
 
     def use(self, adapter: object, roles: Role) -> Role:
@@ -69,6 +71,9 @@ class RemoteBridge(Bridge):
 
     def reattach(self, entry: Entry, id: str) -> object:
         return self._courier.reattach(entry, id)
+
+    def forget(self, name: str, id: str) -> None:
+        self._courier.forget(name, id)
 
     def background(self, callback: Callable[[], None]) -> None:
         self._courier.background(callback)

@@ -6,12 +6,12 @@ server when it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Confirmation, Joins, Listener, NamedBroker, Parcel, Part
+from typeddingo.broker import Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._redis_joins import RedisJoins
 from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
@@ -58,6 +58,19 @@ class RedisBroker(NamedBroker, Inspector, Joins):
     def carries_reply_to(self) -> bool:
         """True in the native layout: the address lies beside the frame."""
         return self._layout.carries_reply_to
+
+    @property
+    def features(self) -> Feature:
+        """In the native layout tasks can wait, expire, be urgent, be retried and be cancelled."""
+        return self._layout.features
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. Raises ``ConfigError`` in ``layout=dingo``."""
+        return self._layout.cancel(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._layout.watch_cancelled(tell)
 
     @property
     def others_read(self) -> bool:

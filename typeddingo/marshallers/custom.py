@@ -59,9 +59,10 @@ class CustomMarshaller(DirectInvoker):
         """Go: ``DecodeTask``. Raises ``WireError``."""
         *chunks, option_text = self._chunks(contract, header, frame, least=1)
         option, extra = envelope.read_option(self._checked(contract, option_text))
-        kwargs, reply_to, journey = envelope.read_task_extra(contract, extra)
+        kwargs, reply_to, headers = envelope.read_task_extra(contract, extra)
+        journey = envelope.read_journey(contract.name, extra)
         args = self._arguments(contract, chunks)
-        return arrived_task(contract, header, args, kwargs, option, reply_to, journey)
+        return arrived_task(contract, header, args, kwargs, option, reply_to, headers, journey)
 
     def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
         """See ``JourneyReader``. Raises ``WireError``."""

@@ -2,7 +2,7 @@
 
     option   {"IR":false,"MP":false}            as Go writes it
              {"IR":false,"MP":false,"X":{…}}    with what this project adds; Go ignores keys that it does not know
-    X        "K" named arguments, "T" reply-to address, "N" the steps of a pipeline (see ``journey``);
+    X        "K" named arguments, "T" reply-to address, "H" headers, "N" the steps of a pipeline (see ``journey``)
              in a report "E" exception type, "B" traceback, "P" progress, "N" the step of a pipeline that failed
     failure  {"C":1,"M":"text"}, or null
 
@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import cast
 
 from typeddingo.contract import Contract
-from typeddingo.errors import DecodeError, ErrorCode
+from typeddingo.errors import DecodeError, ErrorCode, LimitError
+from typeddingo.headers import NO_HEADERS, misfit
 from typeddingo.journey import Journey, journey_of, tree_of
 from typeddingo.marshallers.scan import split_object
 from typeddingo.message import Failure, Report, Status, TaskMessage
@@ -26,6 +29,7 @@ from typeddingo.option import Option
 __all__ = [
     "OPTIONS",
     "failure_text",
+    "headers_of",
     "members_of",
     "option_text",
     "read_failure",
@@ -60,17 +64,19 @@ def option_text(option: Option, extra: bytes) -> bytes:
 
 
 def task_extra(contract: Contract, task: TaskMessage) -> bytes:
-    """What Go's task has no room for: named arguments, the reply-to address, the steps of a pipeline."""
+    """What Go's task has no room for: named arguments, the reply-to address, headers and the steps of a pipeline."""
+    if task.headers:
+        rest = _reply_to_text(task.reply_to) + b"," if task.reply_to else b""
+        rest += b'"H":' + json.dumps(dict(task.headers), ensure_ascii=False, separators=(",", ":")).encode()
+    else:
+        rest = _reply_to_text(task.reply_to) if task.reply_to else b""
     if task.journey is not None:
-        parts = [b'"K":' + contract.keywords.dump_json(task.kwargs)] if task.kwargs else []
-        if task.reply_to:
-            parts.append(_reply_to_text(task.reply_to))
-        parts.append(b'"N":' + json.dumps(tree_of(task.journey), ensure_ascii=False, separators=(",", ":")).encode())
-        return b",".join(parts)
+        steps = b'"N":' + json.dumps(tree_of(task.journey), ensure_ascii=False, separators=(",", ":")).encode()
+        rest = rest + b"," + steps if rest else steps
     if not task.kwargs:
-        return _reply_to_text(task.reply_to) if task.reply_to else b""
+        return rest
     named = b'"K":' + contract.keywords.dump_json(task.kwargs)
-    return named + b"," + _reply_to_text(task.reply_to) if task.reply_to else named
+    return named + b"," + rest if rest else named
 
 
 def report_extra(report: Report[object]) -> bytes:
@@ -111,15 +117,6 @@ def read_option(text: bytes | None) -> tuple[Option, dict[str, bytes]]:
     return _BY_FLAGS[flags[0] is True][flags[1] is True], split_object(extra) if extra is not None else {}
 
 
-def read_task_extra(contract: Contract, extra: dict[str, bytes]) -> tuple[dict[str, object], str, Journey | None]:
-    """Named arguments, reply-to address and steps out of the members of X. Raises ``DecodeError``."""
-    if not extra:
-        return {}, "", None
-    named = extra.get("K")
-    kwargs = contract.keywords.load_json(named) if named is not None else {}
-    return kwargs, _text(extra.get("T", b'""'), "reply-to address"), read_journey(contract.name, extra)
-
-
 def read_journey(name: str, extra: dict[str, bytes]) -> Journey | None:
     """The steps of a pipeline out of the members of X. Raises ``DecodeError``."""
     if (text := extra.get("N")) is None:
@@ -129,6 +126,25 @@ def read_journey(name: str, extra: dict[str, bytes]) -> Journey | None:
     except (ValueError, RecursionError):
         tree = None
     return journey_of(tree, name)
+
+
+def read_task_extra(contract: Contract, extra: dict[str, bytes]) -> tuple[dict[str, object], str, Mapping[str, str]]:
+    """Named arguments, reply-to address and headers out of the members of X. Raises ``DecodeError``, ``LimitError``."""
+    if not extra:
+        return {}, "", NO_HEADERS
+    named = extra.get("K")
+    kwargs = contract.keywords.load_json(named) if named is not None else {}
+    return kwargs, _text(extra.get("T", b'""'), "reply-to address"), _headers(extra.get("H"))
+
+
+def headers_of(found: object) -> Mapping[str, str]:
+    """Texts by their names. Raises ``DecodeError``, and ``LimitError`` for too many or too long ones."""
+    if not isinstance(found, dict):
+        raise DecodeError("the headers must be an object of strings")
+    headers = cast("dict[object, object]", found)
+    if what := misfit(headers.items()):
+        raise LimitError(what)
+    return cast("dict[str, str]", found)
 
 
 def read_status(text: bytes | None) -> Status:
@@ -177,6 +193,16 @@ def progress_of(found: object) -> tuple[float, float | None]:
         case _:
             pass
     raise DecodeError("the progress must be two finite numbers, or one and null")
+
+
+def _headers(text: bytes | None) -> Mapping[str, str]:
+    if text is None:
+        return NO_HEADERS
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    return headers_of(found)
 
 
 def _text(text: bytes, what: str) -> str:

@@ -81,9 +81,10 @@ class JSONMarshaller(DirectInvoker):
                 return arrived_task(contract, header, args, NO_KEYWORDS, option, reply_to)
         members = self._members(contract, frame[start:])
         option, extra = envelope.read_option(members.get("O"))
-        kwargs, reply_to, journey = envelope.read_task_extra(contract, extra)
+        kwargs, reply_to, headers = envelope.read_task_extra(contract, extra)
+        journey = envelope.read_journey(contract.name, extra)
         args = contract.arguments.load_json(self._listed(contract, members.get("A")))
-        return arrived_task(contract, header, args, kwargs, option, reply_to, journey)
+        return arrived_task(contract, header, args, kwargs, option, reply_to, headers, journey)
 
     def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
         """See ``JourneyReader``. Raises ``WireError``."""

@@ -1,7 +1,8 @@
 """Marshaller 2, in the seat of Go's gob: compact, binary, typed. Not for Go peers.
 
     task     [flags, arguments]   or  [flags, arguments, named arguments, reply-to address]
-             and of a step of a pipeline, fifth, the others (see ``journey``)
+             or  [flags, arguments, named arguments, reply-to address, headers]
+             and of a step of a pipeline, sixth, the others (see ``journey``)
     report   [status, flags, return values]   or  [status, flags, [], [code, message, exception type, traceback]]
              and of a pipeline, fifth in the last list, the step that failed
 
@@ -10,6 +11,7 @@ Flags are 1 for ignore_report, 2 for monitor_progress. Comes from the bridge, go
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
@@ -17,11 +19,12 @@ from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError, ErrorCode
 from typeddingo.header import Header, frame_bytes
+from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker
 from typeddingo.journey import Journey, journey_of, tree_of
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
-from typeddingo.marshallers.envelope import progress_of
+from typeddingo.marshallers.envelope import headers_of, progress_of
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.marshallers.packed import pack, unpack
 from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
@@ -51,8 +54,11 @@ class MsgpackMarshaller(DirectInvoker):
         check_names(task.name, task.id, self._limits)
         try:
             tree: list[object] = [_flags(task.option), contract.arguments.dump_tree(task.args)]
-            if task.kwargs or task.reply_to or task.journey is not None:
+            more = task.headers or task.journey is not None
+            if task.kwargs or task.reply_to or more:
                 tree += [contract.keywords.dump_tree(task.kwargs), task.reply_to]
+            if more:
+                tree.append(dict(task.headers))
             if task.journey is not None:
                 tree.append(tree_of(task.journey))
             frame = frame_bytes(task.id, task.name, pack(tree, self._limits, around=_ENVELOPE))
@@ -64,19 +70,21 @@ class MsgpackMarshaller(DirectInvoker):
     def decode_task(self, contract: Contract, header: Header, frame: bytes, /) -> TaskMessage:
         """Raises ``WireError``."""
         tree = self._tree(contract, header, frame)
-        journey = None
+        headers: Mapping[str, str] = NO_HEADERS
         if len(tree) == 2:
             flags, args = tree
             kwargs, reply_to = NO_KEYWORDS, ""
-        elif len(tree) in (4, 5):
+        elif len(tree) in (4, 5, 6):
             flags, args, named, address = tree[:4]
-            journey = _journey(contract, tree)
+            if len(tree) >= 5:
+                headers = headers_of(tree[4])
             kwargs = contract.keywords.load_tree(_map(contract, named))
             reply_to = _text(contract, address)
         else:
             raise _shapeless(contract)
         values = contract.arguments.load_tree(_list(contract, args))
-        return arrived_task(contract, header, values, kwargs, _option(contract, flags), reply_to, journey)
+        journey = _journey(contract, tree)
+        return arrived_task(contract, header, values, kwargs, _option(contract, flags), reply_to, headers, journey)
 
     def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
         """See ``JourneyReader``. Raises ``WireError``."""
@@ -124,7 +132,7 @@ class MsgpackMarshaller(DirectInvoker):
 
 
 def _journey(contract: Contract, tree: list[object]) -> Journey | None:
-    return journey_of(tree[4], contract.name) if len(tree) == 5 else None
+    return journey_of(tree[5], contract.name) if len(tree) == 6 else None
 
 
 def _flags(option: Option) -> int:
