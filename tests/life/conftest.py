@@ -56,13 +56,13 @@ def wait_for_urgent(app: App, count: int) -> None:
     urgent tasks are."""
 
     def arrived(broker: AmqpBroker) -> int:
-        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]
-        return sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]
+        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+        return sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
 
     def has_arrived(broker: AmqpBroker) -> bool:
         return arrived(broker) == count
 
-    for broker in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]
+    for broker in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
         if isinstance(broker, AmqpBroker):
             eventually(partial(has_arrived, broker))
 
