@@ -279,7 +279,7 @@ def test_the_order_of_many_values_is_kept(app: App) -> None:
     assert each(shop.double).call(list(range(14, 214))).get(SECONDS) == list(range(28, 428, 2))
 
 
-def test_a_run_that_fails_ends_the_pipeline_and_is_named(app: App) -> None:
+def test_19_a_run_that_fails_ends_the_pipeline_and_is_named(app: App) -> None:
     shop = Shop(app)
     with pytest.raises(TaskFailed, match="step 2 of 3, value 3 of 4: unlucky") as failed:
         (add_list(app) | each(shop.double) | shop.total).call([1, 2, 12, 4]).get(SECONDS)
