@@ -25,8 +25,10 @@ from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_queue import Found, RedisQueue
 from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_suspects import Suspects
+from typeddingo.brokers._redis_timetable import RedisTimetable
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.timetable import Timetable
 
 __all__ = ["Streams"]
 
@@ -43,6 +45,7 @@ class Streams(Layout[RedisListener]):
         self._suspects = Suspects(self._gate, self._make_way)
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
         self._letters = DeadLetters(server, self._keys)
+        self.timetable: Timetable = RedisTimetable(server, self._keys, self._bound, self.send)
 
     def _new_listener(self, name: str, prefetch: int) -> RedisListener:
         owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"

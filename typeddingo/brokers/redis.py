@@ -6,7 +6,7 @@ server when it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
@@ -19,11 +19,12 @@ from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.role import Role, need_roles
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["RedisBroker", "connect"]
 
 
-class RedisBroker(NamedBroker, Inspector):
+class RedisBroker(NamedBroker, Inspector, Timetable):
     """A queue a name on a Redis server (Go: ``redis.NewBroker``). Thread-safe; connects when it is first needed.
 
     ``url``: ``redis://``, ``rediss://`` or ``unix://``, with settings after ``?``; ``max_length`` is the bound of every
@@ -71,6 +72,19 @@ class RedisBroker(NamedBroker, Inspector):
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
         self._layout.stop_listeners()
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``. Raises ``ConfigError`` with ``layout=dingo``, which has no place for it."""
+        return self._timetable().take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable().last_fired(keys)
+
+    def _timetable(self) -> Timetable:
+        if not isinstance(self._layout, Streams):
+            raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
+        return self._layout.timetable
 
     # For operators. Every method blocks, and raises ConnectionLost when the server does not answer within the send
     # timeout, or ConfigError when it does not let us.
