@@ -75,6 +75,18 @@ class NativeTopology:
             Route("", dead, declare_dead),
         )
 
+    def schedule(self, name: str) -> Route:
+        """The queue of a schedule's baton: one message, one consumer at a time. Raises ``ConfigError``."""
+        queue = self._queue("schedule", name)
+        arguments: dict[str, object] = {"x-single-active-consumer": True}
+        if self._settings.queue_type == "quorum":
+            arguments |= {"x-queue-type": "quorum", "x-delivery-limit": BACKSTOP}
+
+        def declare(channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, queue, arguments)
+
+        return Route("", queue, declare)
+
     def reply_queue(self, id: str) -> str:
         return f"{self._namespace}.reply.{id}"
 
