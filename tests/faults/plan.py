@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import TypeAdapter
 
 from tests.faults.scale import SLOTS
+from typeddingo.rhythm import CatchUp
 
 VARIABLE = "FAULT_PLAN"
 
@@ -28,6 +29,10 @@ class Plan:
     """A file: the first process that finds it missing makes it, and kills itself between report and receipt."""
     clock: float = 0.0
     """Seconds by which the process is wrong about the time."""
+    every: float = 0.0
+    """Seconds between the runs of the task "tick"; 0: there is none."""
+    catch_up: CatchUp = "all"
+    """Of that schedule."""
     deadline: float = 10.0
     """Seconds of ``close`` after SIGTERM."""
 
