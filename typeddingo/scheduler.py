@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Parcel
@@ -77,7 +78,7 @@ class Scheduler:
             for planned in plans:
                 if self._closed or planned.key in self._chairs:
                     continue
-                seat = self._timetable().take_part(planned.key, lambda key=planned.key: self._wake(key))
+                seat = self._timetable().take_part(planned.key, partial(self._wake, planned.key))
                 self._chairs[planned.key] = _Chair(planned, seat)
             if start and self._chairs and self._thread is None and not self._closed:
                 self._thread = self._threads.start("schedules", self._run)
@@ -168,7 +169,9 @@ class Scheduler:
     def _complain(self, chair: _Chair, level: EventLevel, error: Exception) -> None:
         if chair.told != str(error) and not self._closed:
             chair.told = str(error)
-            self._tell(chair.planned, level, f"schedule {chair.planned.key.name!r} could not fire, trying again: {error}")
+            self._tell(
+                chair.planned, level, f"schedule {chair.planned.key.name!r} could not fire, trying again: {error}"
+            )
 
     def _tell(self, planned: Planned, level: EventLevel, what: str, id: str = "") -> None:
         self._runtime.publish(Role.BRIDGE, level, EventCode.GENERIC, what, task=planned.key.task, id=id)

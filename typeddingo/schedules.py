@@ -49,8 +49,7 @@ class Schedules:
         entry = self._registry.find(plan.task)
         if entry is None:
             raise ConfigError(
-                f"task {plan.task!r} belongs to no app yet, or to another one: a schedule is declared on the app or the "
-                "collection of its task"
+                f"task {plan.task!r} belongs to no app yet, or to another one: a schedule is declared where its task is"
             )
         try:
             entry.contract.bind((), {})
@@ -62,7 +61,9 @@ class Schedules:
         with self._lock:
             plan = replace(plan, name=plan.name or self._free_name(plan.task))
             if len(plan.name.encode()) > LONGEST:
-                raise ConfigError(f"schedule {plan.name[:40]!r}…: its name is longer than {LONGEST} bytes; give it name=")
+                raise ConfigError(
+                    f"schedule {plan.name[:40]!r}…: its name is longer than {LONGEST} bytes; give it name="
+                )
             if plan.name in self._plans:
                 raise ConfigError(f"a schedule called {plan.name!r} is there already: give one of them another name=")
             self._plans[plan.name] = plan

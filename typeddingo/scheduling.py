@@ -1,4 +1,4 @@
-"""``@app.cron`` and ``@app.every``, typed once for everything that collects tasks. Comes from the user's module, goes to
+"""``@app.cron`` and ``@app.every``, typed once for all that collects tasks. Comes from the user's module, goes to
 ``_schedule`` of the ``App`` or of a ``Tasks`` collection; what comes back is the task's own handle.
 """
 
@@ -80,9 +80,7 @@ class ScheduleDecorator(abc.ABC):
     def _schedule(self, plan: Plan) -> None:
         """Take a schedule in. Raises ``ConfigError``."""
 
-    def cron(
-        self, spec: str, /, *, tz: str = "UTC", name: str | None = None, catch_up: CatchUp = "last"
-    ) -> Scheduled:
+    def cron(self, spec: str, /, *, tz: str = "UTC", name: str | None = None, catch_up: CatchUp = "last") -> Scheduled:
         """Send a task whenever a line of cron says so: ``@app.cron("*/5 * * * *", tz="Europe/Berlin")`` above
         ``@app.task`` (Go: none). It needs the package cronsim: ``pip install 'typeddingo[cron]'``.
 
@@ -104,8 +102,8 @@ class ScheduleDecorator(abc.ABC):
         name: str | None = None,
         catch_up: CatchUp = "last",
     ) -> Scheduled:
-        """Send a task again and again: ``@app.every(minutes=5)`` above ``@app.task`` (Go: none). It is due when the time
-        since the epoch is a multiple of that, by no process's own start. Otherwise as ``cron``."""
+        """Send a task again and again: ``@app.every(minutes=5)`` above ``@app.task`` (Go: none). It is due when
+        the time since the epoch is a multiple of that, by no process's own start. Otherwise as ``cron``."""
         from typeddingo.rhythm import Every
 
         for value in (seconds, minutes, hours):
@@ -122,9 +120,10 @@ class ScheduleDecorator(abc.ABC):
         def decorate(task: S, /) -> S:
             from typeddingo.task import Task  # which comes here for nothing else
 
-            if not isinstance(task, Task):
+            handle = cast("object", task)
+            if not isinstance(handle, Task):
                 raise ConfigError("a schedule goes above @app.task: what it is put on must be a task")
-            option = task._option  # pyright: ignore[reportPrivateUsage]  # same package
+            option = cast("Task[[], object]", handle)._option  # pyright: ignore[reportPrivateUsage]  # same package
             self._schedule(Plan(name or "", task.name, rhythm, catch_up, option))
             return task
 

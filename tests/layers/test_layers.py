@@ -10,11 +10,11 @@ import pytest
 from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
+    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "rhythm", "urgent", "_io", "_io.*"),
     ("message", "header"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
-    ("broker", "backend", "inspection"),
+    ("broker", "timetable", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
     (
         "context",
@@ -29,16 +29,28 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "runtime",
         "wire",
     ),
-    ("outbox", "reception", "desk"),
+    ("outbox", "reception", "desk", "scheduler"),
     ("execute", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
-    ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks"),
+    (
+        "handlers",
+        "reports",
+        "ending",
+        "result",
+        "gathering",
+        "method",
+        "decorator",
+        "task",
+        "scheduling",
+        "schedules",
+        "tasks",
+    ),
     ("app", "cli", "commands", "commands.*", "__main__", "", "testing", "testing.*"),
 )
 """From the ground up. A module may import what lies in its own layer or below it."""
 
 ADAPTERS = ("brokers.*", "backends.*")
-WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "backend", "inspection")
+WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "timetable", "backend", "inspection")
 
 ROOMS_OF = {
     "pydantic": ("converters.*", "schema.*", "row"),
@@ -48,6 +60,7 @@ ROOMS_OF = {
     "inspect": ("signature",),
     "redis": ("brokers.redis", "backends.redis", "_io.redis_*"),
     "pika": ("brokers.amqp", "backends.amqp", "_io.amqp_*"),
+    "cronsim": ("rhythm",),
     "pytest": ("testing", "testing.*"),
     "hypothesis": ("testing", "testing.*"),
     "rich": (),

@@ -1,8 +1,9 @@
 """The right to fire one schedule, as a message: who holds it may. Used by ``_amqp_timetable``.
 
-A queue with a single active consumer holds one message, the baton, that says up to when the schedule is settled. Whoever
-consumes has it, unacknowledged; when he dies, the server gives it to the next one at once. What he publishes goes out on
-the channel that the baton came by: when that is lost, so is whatever he still wanted to send.
+A queue with a single active consumer holds one message, the baton, that says up to when the schedule is settled.
+Whoever consumes has it, unacknowledged; when he dies, the server gives it to the next one at once. What he publishes
+goes out on the channel that the baton came by: when that is lost, so is whatever he still wanted to send. For everybody
+else to read, a copy lies in a queue of its own.
 
 Before a new holder believes what he reads he sends himself a *marker* and waits until it arrives: by then everything
 that his predecessor left has arrived, too.
@@ -14,7 +15,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from pika import BasicProperties
 from pika.channel import Channel
@@ -26,7 +26,7 @@ from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo.errors import ConfigError, ConnectionLost, QueueFull, SendUnknown, TypedDingoError, Unroutable
 
-__all__ = ["Baton", "Firing"]
+__all__ = ["Baton", "Firing", "settled_in"]
 
 SETTLED = "tdg-settled"
 """Microseconds since the epoch."""
@@ -66,7 +66,7 @@ class Firing:
 class Baton(Station):
     """Lives on the link's thread; ``ours``, ``last`` and ``trouble`` may be read by any."""
 
-    def __init__(self, link: Link, queue: Route, task: Route, wake: Callable[[], object]) -> None:
+    def __init__(self, link: Link, queue: Route, copy: Route, task: Route, wake: Callable[[], object]) -> None:
         super().__init__(link)
         self.ours = False
         self.last: float | None = None
@@ -74,6 +74,7 @@ class Baton(Station):
         """When the message that we hold came, by the monotonic clock."""
         self.trouble: ConfigError | None = None
         self._queue = queue
+        self._copy = copy
         self._task = task
         self._wake = wake
         self._marker = ""
@@ -90,7 +91,7 @@ class Baton(Station):
         self._forget()
         channel.add_on_cancel_callback(lambda _: self.begin_anew())
         channel.add_on_return_callback(lambda _, __, properties, ___: self._returned(properties))
-        for route in (self._queue, self._task):
+        for route in (self._queue, self._copy, self._task):
             if route.declare is not None:
                 yield from route.declare(channel)
         yield lambda then: channel.confirm_delivery(self._confirmed, callback=then)
@@ -136,9 +137,8 @@ class Baton(Station):
 
     def _arrived(self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         tag, headers = method.delivery_tag, properties.headers or {}
-        settled = headers.get(SETTLED)
-        if isinstance(settled, int):
-            self._take(channel, tag, settled / MICROSECONDS)
+        if (settled := settled_in(properties)) is not None:
+            self._take(channel, tag, settled)
         else:
             channel.basic_ack(tag)
         if headers.get(MARKER) == self._marker:
@@ -159,6 +159,7 @@ class Baton(Station):
         firing = self._firing
         if firing is not None and settled >= firing.to:
             self._firing = None
+            self._publish(channel, self._copy, b"", _properties({SETTLED: round(settled * MICROSECONDS)}), strict=False)
             firing.end(True)
 
     def _ask(self, channel: Channel) -> None:
@@ -171,15 +172,23 @@ class Baton(Station):
     # Publishing.
 
     def _publish(
-        self, channel: Channel, route: Route, body: bytes, properties: BasicProperties, firing: Firing | None = None
+        self,
+        channel: Channel,
+        route: Route,
+        body: bytes,
+        properties: BasicProperties,
+        firing: Firing | None = None,
+        *,
+        strict: bool = True,
     ) -> None:
+        """``strict``: it comes back when there is no queue for it."""
         self._published += 1
         if firing is not None:
             self._under_way[self._published] = firing
-        channel.basic_publish(route.exchange, route.key, body, properties, mandatory=True)
+        channel.basic_publish(route.exchange, route.key, body, properties, mandatory=strict)
 
     def _confirmed(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
-        method = cast("Basic.Ack | Basic.Nack", frame.method)
+        method = frame.method
         tags = [method.delivery_tag]
         if method.multiple:
             tags = [tag for tag in self._under_way if tag <= method.delivery_tag]
@@ -217,6 +226,12 @@ class Baton(Station):
         self._published = 0
         self._under_way.clear()
         return firing
+
+
+def settled_in(properties: BasicProperties) -> float | None:
+    """What a baton or a copy of one says."""
+    settled = (properties.headers or {}).get(SETTLED)
+    return settled / MICROSECONDS if isinstance(settled, int) else None
 
 
 def _properties(headers: dict[str, object]) -> BasicProperties:

@@ -75,10 +75,16 @@ class NativeTopology:
             Route("", dead, declare_dead),
         )
 
-    def schedule(self, name: str) -> Route:
+    def baton(self, name: str) -> Route:
         """The queue of a schedule's baton: one message, one consumer at a time. Raises ``ConfigError``."""
-        queue = self._queue("schedule", name)
-        arguments: dict[str, object] = {"x-single-active-consumer": True}
+        return self._schedule("schedule", name, {"x-single-active-consumer": True})
+
+    def fired(self, name: str) -> Route:
+        """The queue that shows the latest baton to everybody. Raises ``ConfigError``."""
+        return self._schedule("fired", name, {"x-max-length": 1})
+
+    def _schedule(self, kind: str, name: str, arguments: dict[str, object]) -> Route:
+        queue = self._queue(kind, name)
         if self._settings.queue_type == "quorum":
             arguments |= {"x-queue-type": "quorum", "x-delivery-limit": BACKSTOP}
 

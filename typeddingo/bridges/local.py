@@ -164,7 +164,10 @@ class LocalBridge(Bridge):
     def _send_due(self, parcels: Sequence[Parcel]) -> None:
         """What a schedule has fired: a call without arguments that nobody waits for."""
         for parcel in parcels:
-            entry, option = self._registry.get(parcel.meta.name), Option(ignore_report=True, priority=parcel.terms.priority)
+            entry, option = (
+                self._registry.get(parcel.meta.name),
+                Option(ignore_report=True, priority=parcel.terms.priority),
+            )
             outcome = self._runtime.make(entry.name, parcel.meta.id, option)
             outcome._home = self
             if parcel.body:

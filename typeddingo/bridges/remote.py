@@ -79,10 +79,11 @@ class RemoteBridge(Bridge):
         self._courier.cancel(name, id)
 
     def timetable(self) -> Timetable:
-        if not isinstance(producer := self._adapters.producer, Timetable):
-            what = f"{type(producer).__name__} cannot" if producer is not None else "no broker is attached that can"
-            raise ConfigError(f"schedules need a broker that remembers what has fired: {what}; Redis and RabbitMQ do")
-        return producer
+        producer: object = self._adapters.producer
+        if isinstance(producer, Timetable):
+            return producer
+        what = "no broker is attached" if producer is None else f"{type(producer).__name__} does not"
+        raise ConfigError(f"schedules need a broker that remembers what has fired, and {what}; Redis and RabbitMQ do")
 
     def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
         if option.terms is not AT_ONCE and self._adapters.producer is not None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from typeddingo._io.amqp_answer import Answer
-from typeddingo._io.amqp_baton import Baton, Firing
+from typeddingo._io.amqp_baton import Baton, Firing, settled_in
+from typeddingo._io.amqp_channel import Channel, Dialogue
+from typeddingo._io.amqp_errand import Getter, run_or
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo.broker import Confirmation, Parcel
@@ -25,12 +27,13 @@ RENEW = 60.0
 
 
 class AmqpTimetable(Timetable):
-    """Thread-safe. ``baton`` and ``task`` give the routes of a schedule's queue and of a task's."""
+    """Thread-safe. ``baton`` and ``fired`` give the routes of a schedule's queues, ``task`` that of a task's."""
 
     def __init__(
         self,
         link: Link,
         baton: Callable[[ScheduleKey], Route],
+        fired: Callable[[ScheduleKey], Route],
         task: Callable[[str], Route],
         send: Callable[[Sequence[Parcel]], Confirmation],
         clock: Callable[[], float] = time.time,
@@ -38,6 +41,7 @@ class AmqpTimetable(Timetable):
         self.link = link
         self.clock = clock
         self._baton = baton
+        self._fired = fired
         self._task = task
         self.send = send
         self.seconds: float = link.settings.send_timeout
@@ -45,11 +49,17 @@ class AmqpTimetable(Timetable):
     def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
         """See ``Timetable.take_part``. Does not block."""
         route = self._task(key.task)
-        return _AmqpSeat(self, route, Baton(self.link, self._baton(key), route, wake))
+        return _AmqpSeat(self, route, Baton(self.link, self._baton(key), self._fired(key), route, wake))
 
     def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
-        """See ``Timetable.last_fired``: nobody but its holder sees a baton."""
-        return [None for _ in keys]
+        """See ``Timetable.last_fired``. Two who look at the same moment may see nothing."""
+        return [run_or(None, self.link, partial(_look, self._fired(key).key), self.seconds) for key in keys]
+
+
+def _look(queue: str, channel: Channel) -> Dialogue[float | None]:
+    """What was got goes back when the channel is closed."""
+    got = yield from Getter(channel).get(queue)
+    return None if got is None else settled_in(got.properties)
 
 
 class _AmqpSeat(Seat):

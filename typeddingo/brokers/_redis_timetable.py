@@ -74,11 +74,14 @@ class RedisTimetable(Timetable):
                 return False
             self._send(parcels).wait()
             parcels = ()
-        arguments = ["" if before is None else _text(before), _text(to), self._bound, *(p.body for p in parcels)]
+        was = "" if before is None else _text(before)
+        arguments: list[str | bytes | int] = [was, _text(to), self._bound, *(parcel.body for parcel in parcels)]
         fire = Call(FIRE, [self._keys.schedule(key.task, key.name), self._keys.tasks(key.task)], arguments)
         reply = self._server.run(lambda link: link.call(fire))
         if reply == FULL:
-            raise QueueFull(f"the queue of task {key.task!r} has no room: the schedule fires when workers have caught up")
+            raise QueueFull(
+                f"the queue of task {key.task!r} has no room: the schedule fires when workers have caught up"
+            )
         return reply == DONE
 
 

@@ -176,7 +176,11 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
         if not isinstance(topology, NativeTopology):
             raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
         return AmqpTimetable(
-            self._scheduling, lambda key: topology.schedule(key.name), lambda name: self._queue(name).send, self.send
+            self._scheduling,
+            lambda key: topology.baton(key.name),
+            lambda key: topology.fired(key.name),
+            lambda name: self._queue(name).send,
+            self.send,
         )
 
     def ping(self) -> None:
