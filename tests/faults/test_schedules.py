@@ -58,7 +58,7 @@ def who_fires(workers: list[WorkerProcess]) -> WorkerProcess:
     return next(worker for worker in workers if worker.told("has fired") > before[worker.pid])
 
 
-def test_F50_three_workers_fire_each_moment_once(scene: Scene) -> None:
+def test_F47_three_workers_fire_each_moment_once(scene: Scene) -> None:
     for _ in range(3):
         worker(scene)
     wait_for(scene, 2 * LIFE)
@@ -67,7 +67,7 @@ def test_F50_three_workers_fire_each_moment_once(scene: Scene) -> None:
     scene.figures["moments"] = len(runs(scene))
 
 
-def test_F51_when_the_process_that_fires_is_killed_another_goes_on(scene: Scene) -> None:
+def test_F48_when_the_process_that_fires_is_killed_another_goes_on(scene: Scene) -> None:
     workers = [worker(scene) for _ in range(3)]
     wait_for(scene, 3)
     latest = 0.0
@@ -85,7 +85,7 @@ def test_F51_when_the_process_that_fires_is_killed_another_goes_on(scene: Scene)
     assert sum(runs(scene).values()) - len(runs(scene)) <= 2 * 2
 
 
-def test_F52_a_restart_of_the_server_is_made_up_for(scene: Scene) -> None:
+def test_F49_a_restart_of_the_server_is_made_up_for(scene: Scene) -> None:
     for _ in range(2):
         worker(scene)
     wait_for(scene, 3)
@@ -97,7 +97,7 @@ def test_F52_a_restart_of_the_server_is_made_up_for(scene: Scene) -> None:
     assert sum(runs(scene).values()) - len(runs(scene)) <= 1
 
 
-def test_F53_when_everything_was_down_the_last_missed_run_is_made_up_for(scene: Scene) -> None:
+def test_F50_when_everything_was_down_the_last_missed_run_is_made_up_for(scene: Scene) -> None:
     first = worker(scene, catch_up="last")
     wait_for(scene, 2)
     first.process.send(signal.SIGTERM)
@@ -115,7 +115,7 @@ def test_F53_when_everything_was_down_the_last_missed_run_is_made_up_for(scene: 
 
 
 @redis_only
-def test_F54_a_process_whose_clock_is_wrong_fires_by_the_servers(scene: Scene) -> None:
+def test_F51_a_process_whose_clock_is_wrong_fires_by_the_servers(scene: Scene) -> None:
     worker(scene, clock=3600.0)
     worker(scene, clock=-3600.0)
     wait_for(scene, LIFE)
@@ -126,7 +126,7 @@ def test_F54_a_process_whose_clock_is_wrong_fires_by_the_servers(scene: Scene) -
 
 
 @amqp_only
-def test_F55_a_process_that_was_frozen_while_it_held_the_baton_fires_nothing_twice(scene: Scene) -> None:
+def test_F52_a_process_that_was_frozen_while_it_held_the_baton_fires_nothing_twice(scene: Scene) -> None:
     workers = [worker(scene) for _ in range(2)]
     wait_for(scene, 3)
     frozen = who_fires(workers)
