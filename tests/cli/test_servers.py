@@ -252,13 +252,13 @@ def test_queues_are_listed_with_what_they_hold(post: Post) -> None:
     done = post.run("queues", "post:app")
     assert (done.code, done.err) == (0, "")
     assert [line.split() for line in done.out.splitlines()] == [
-        ["queue", "waiting", "running", "dead", "workers"],
-        ["post.die", "0", "0", "0", "0"],
-        ["post.fail", "0", "0", "0", "0"],
-        ["post.shout", "3", "0", "0", "0"],
-        ["post.sleep", "0", "0", "0", "0"],
+        ["queue", "waiting", "running", "dead", "workers", "later"],
+        ["post.die", "0", "0", "0", "0", "0"],
+        ["post.fail", "0", "0", "0", "0", "0"],
+        ["post.shout", "3", "0", "0", "0", "0"],
+        ["post.sleep", "0", "0", "0", "0", "0"],
     ]
-    state = {"name": "post.shout", "waiting": 3, "running": 0, "dead": 0, "workers": 0}
+    state = {"name": "post.shout", "waiting": 3, "running": 0, "dead": 0, "workers": 0, "later": 0}
     assert post.queue("post.shout") == state
 
 

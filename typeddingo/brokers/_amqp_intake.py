@@ -12,16 +12,18 @@ from typing import NamedTuple, TypeAlias
 
 from typeddingo._io.amqp_consumer import Arrived, TaskConsumer
 from typeddingo._io.amqp_link import Link
+from typeddingo._io.amqp_message import Route
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_prefetch import Demand
 from typeddingo.brokers._amqp_shelf import Shelf
 from typeddingo.errors import ConfigError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
 
-__all__ = ["Intake", "Refused", "Tell"]
+__all__ = ["Intake", "PutOff", "Refused", "Tell"]
 
 Tell: TypeAlias = Callable[[EventLevel, EventCode, str, str, str], object]
 """Publishes an event: how bad, what kind, what, of which task, with which id."""
@@ -30,12 +32,24 @@ LOOK_SECONDS = 0.4
 """Between looks at whether less should be held: what goes back is with others within a second."""
 
 
+LONGEST_REASON = 16_000
+"""Characters of it that a dead letter has room for: what is written on a message must fit into one frame."""
+
+
 class Refused(NamedTuple):
     """A task that its worker does not want, and why."""
 
     message: Arrived
     receipt: Receipt
     reason: str
+
+
+class PutOff(NamedTuple):
+    """A task that is to be handed out again, after so many seconds; ``retries``: as often as it has then failed."""
+
+    message: Arrived
+    seconds: float
+    retries: int
 
 
 class Intake:
@@ -47,6 +61,7 @@ class Intake:
         queue: TaskQueue,
         link: Link,
         mover: Mover,
+        notices: Notices,
         tell: Tell,
         bound: int,
         over: Callable[[], object],
@@ -70,6 +85,7 @@ class Intake:
         self._queue = queue
         self._link = link
         self._mover = mover
+        self._notices = notices
         self._tell = tell
         self._over = over
         self._consumer = TaskConsumer(link, queue, self, self.demand.level)
@@ -81,8 +97,8 @@ class Intake:
     # From any thread.
 
     def begin(self) -> None:
-        """Start to consume."""
-        self._link.submit(lambda: self._link.add(self._consumer))
+        """Start to consume, once it is known what was cancelled."""
+        self._link.submit(partial(self._notices.when_caught_up, self._consume))
 
     def is_ours(self, message: Arrived) -> bool:
         """The server waits for our word on it, or has it no more."""
@@ -166,22 +182,37 @@ class Intake:
         """Put a task aside, with its reason."""
         if refused.receipt is Receipt.WORKER_NOT_FOUND:
             code, why = EventCode.WORKER_NOT_FOUND, "no worker here runs a task of this name"
+        elif refused.receipt is Receipt.FAILED:
+            code, why = EventCode.DEAD_LETTER, "it failed for good"
         else:
             code, why = EventCode.DEAD_LETTER, "its worker refused it for good"
         if refused.reason:
-            why = f"refused: {refused.reason}"
+            how = "failed" if refused.receipt is Receipt.FAILED else "refused"
+            why = f"{how}: {refused.reason[:LONGEST_REASON]}"
         self._bury(refused.message, code, why, refused.message.attempts + 1)
+
+    def put_off(self, put_off: PutOff) -> None:
+        """Let a task wait, and come again. One that the server has taken back comes again anyway, and at once."""
+        message = put_off.message
+        if self._queue.life is None or not self._consumer.holds(message):
+            self._consumer.nack(message.epoch, [message.tag], requeue=True)
+            return
+        message.retries = put_off.retries
+        self._move(1)
+        wait = self._queue.life.wait(put_off.seconds, message.priority)
+        self._mover.put_off(self._consumer, wait, message, self._moved)
 
     def give_back(self, messages: Sequence[Arrived]) -> None:
         """To the server, for others."""
         live = [message for message in messages if self.is_ours(message)]
         self._move(len(live))
-        self._mover.give_back(self._consumer, self._queue.send, self._queue.suspect, live, self._moved)
+        self._mover.give_back(self._consumer, self._home_of, live, self._moved)
 
     def stop(self) -> None:
         """Take no more, and give back what nobody has taken."""
         if not self._stopping:
             self._stopping = True
+            self._notices.leave(self._name, self._consumer.take_urgent)
             self._consumer.stop(self._on_stopped)
 
     def leave(self) -> None:
@@ -200,6 +231,17 @@ class Intake:
             self._link.later(LOOK_SECONDS, self._look)
 
     # Inside.
+
+    def _consume(self) -> None:
+        if not self._stopping:
+            self._notices.follow(self._name, self._consumer.take_urgent)
+            self._link.add(self._consumer)
+
+    def _home_of(self, message: Arrived) -> Route:
+        """Where it came from."""
+        if message.suspect:
+            return self._queue.suspect
+        return self._queue.life.to(message.priority) if self._queue.life is not None else self._queue.send
 
     def _look(self) -> None:
         self._looking = False

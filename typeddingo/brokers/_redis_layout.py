@@ -9,11 +9,12 @@ from typing import Generic, TypeVar
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Listener, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, Parcel
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_turns import TurnListener
 from typeddingo.errors import ConfigError
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.message import Meta
 
 __all__ = ["Layout"]
 
@@ -28,6 +29,8 @@ class Layout(abc.ABC, Generic[L]):
 
     carries_reply_to: bool
     """The address of reports lies beside the frame."""
+    features: Feature
+    """See ``Adapter.features``."""
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         self._server = server
@@ -91,6 +94,12 @@ class Layout(abc.ABC, Generic[L]):
 
     @abc.abstractmethod
     def purge(self, name: str, keys: Sequence[str] | None) -> int: ...
+
+    @abc.abstractmethod
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]: ...
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:  # one of them cannot cancel
+        """See ``NamedConsumer.watch_cancelled``."""
 
     # The listeners.
 

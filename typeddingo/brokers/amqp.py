@@ -7,6 +7,7 @@ dingo: Go dingo's names and semantics, at most once.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from typeddingo._io.amqp_answer import Answer
@@ -17,20 +18,25 @@ from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
+from typeddingo.brokers._amqp_terms import message_on
 from typeddingo.brokers._amqp_timetable import AmqpTimetable
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
+from typeddingo.terms import AT_ONCE
 from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["AmqpBroker", "connect"]
 
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -68,6 +74,7 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
         self._scheduling = Link(self.settings, "schedules", threads, self._tell_producer)
         self._publisher = Publisher(self._sending)
         self._mover = Mover(self._publisher)
+        self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
         self._gate = Gate()
         self._lock = threading.Lock()
@@ -91,10 +98,17 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
-        Raises ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry, and ``SendError`` once closed."""
-        for meta, body, _ in parcels:
+        An ``eta`` and an ``expires`` are moments of this computer's clock, a ``delay`` is counted by the server. Raises
+        ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry or a delay that is too long, and
+        ``SendError`` once closed."""
+        usual = True
+        for meta, body, terms in parcels:
             if len(body) > self._max_frame:
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
+            if terms is not AT_ONCE:
+                usual = False
+        if not usual:
+            return self._send_on_terms(parcels)
         answer = _Confirmation(len(parcels), self.settings.send_timeout)
         native = self.carries_reply_to
         messages = [
@@ -103,6 +117,11 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
         ]
         self._publisher.publish(messages)
         return answer
+
+    @property
+    def features(self) -> Feature:
+        """In the native layout: later (for 77 days at most, in steps of 0.05 s), expiry, cancelling and priorities."""
+        return FEATURES if self.settings.layout == "native" else Feature.NONE
 
     @property
     def longest_run(self) -> float:
@@ -128,6 +147,7 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
                 queue,
                 self._receiving,
                 self._mover,
+                self._notices,
                 self._gate,
                 self._tell,
                 prefetch,
@@ -136,6 +156,18 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
         return listener
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. RabbitMQ lets nobody look for a task in a queue, so it is always False: the task
+        ends as cancelled when a worker gets it, one that is not due yet not before it is."""
+        if self.settings.layout != "native":
+            return super().cancel(metas)
+        self._notices.cancel(metas)
+        return [False] * len(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._notices.watch(tell)
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
@@ -189,7 +221,8 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
 
     def queue(self, name: str) -> QueueState:
         """See ``Inspector.queue``. RabbitMQ tells a client how many tasks wait, not how many workers hold: ``running``
-        counts those in the hands of this object only."""
+        counts those in the hands of this object only. Those that are not due yet are not counted: they wait together
+        with those of all other names."""
         return self._inspector.queue(name, self._queue(name))
 
     def dead(self, name: str, limit: int = 100) -> Sequence[DeadTask]:
@@ -203,6 +236,14 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
     def purge(self, name: str, keys: Sequence[str] | None = None) -> int:
         """See ``Inspector.purge``."""
         return self._inspector.purge(name, self._queue(name), keys)
+
+    def _send_on_terms(self, parcels: Sequence[Parcel]) -> Confirmation:
+        urgent = self._notices.unknown({(meta.name, terms.priority) for meta, _, terms in parcels if terms.priority})
+        answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout)
+        now = time.time()
+        messages = [message_on(self._queue(each.meta.name), each, answer, now) for each in parcels]
+        self._publisher.publish(messages + self._notices.announcements(urgent, answer))
+        return answer
 
     def _held(self, name: str) -> int:
         with self._lock:
@@ -222,6 +263,10 @@ class AmqpBroker(NamedBroker, Inspector, Timetable):
 
     def _tell_consumer(self, level: EventLevel, what: str) -> None:
         self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, EventCode.CONNECTION, what)
+
+    def _tell_refused(self, error: ConfigError) -> None:
+        what = f"nothing can be cancelled, and urgent tasks may not be seen: {error}"
+        self._publish(Role.NAMED_CONSUMER, EventLevel.ERROR, EventCode.CONNECTION, what)
 
     def _tell(self, level: EventLevel, code: EventCode, what: str, name: str, id: str) -> None:
         self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, code, what, name, id)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
@@ -56,6 +57,19 @@ class RedisBroker(NamedBroker, Inspector, Timetable):
     def carries_reply_to(self) -> bool:
         """True in the native layout: the address lies beside the frame."""
         return self._layout.carries_reply_to
+
+    @property
+    def features(self) -> Feature:
+        """In the native layout tasks can wait, expire, be urgent, be retried and be cancelled."""
+        return self._layout.features
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. Raises ``ConfigError`` in ``layout=dingo``."""
+        return self._layout.cancel(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._layout.watch_cancelled(tell)
 
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
