@@ -138,27 +138,32 @@ class Scheduler:
 
     def _look_after(self, chair: _Chair) -> float:
         """Fire what is due; returns the seconds until the next look."""
-        planned, seat = chair.planned, chair.seat
+        planned, seat, beaten = chair.planned, chair.seat, False
         while not self._closed:
             now, last, ours = seat.look()
             if not ours:
                 return LOOK
             if last is None:  # seen for the first time: from now on
-                seat.fire(None, now, ())
+                fired = seat.fire(None, now, ())
             elif (due := chosen(planned.rhythm, last, now, planned.catch_up)) is not None:
-                self._fire(planned, seat, last, *due)
+                fired = self._fire(planned, seat, last, *due)
             else:
                 following = planned.rhythm.after(max(last, now))
                 self._warn_of_future(chair, last, now)
                 return LOOK if following is None else min(LOOK, max(0.0, following - now))
+            if not fired and beaten:  # not once by another process, but by an answer that is still to come
+                return PAUSE
+            beaten = not fired
         return LOOK
 
-    def _fire(self, planned: Planned, seat: Seat, last: float, to: float, moments: Sequence[float]) -> None:
+    def _fire(self, planned: Planned, seat: Seat, last: float, to: float, moments: Sequence[float]) -> bool:
         name = planned.key.name
         parcels = [planned.parcel(f"{name}@{spelled(moment)}") for moment in moments]
-        if seat.fire(last, to, parcels):
-            for parcel in parcels:
-                self._tell(planned, EventLevel.DEBUG, f"schedule {name!r} has fired", parcel.meta.id)
+        if not seat.fire(last, to, parcels):
+            return False
+        for parcel in parcels:
+            self._tell(planned, EventLevel.DEBUG, f"schedule {name!r} has fired", parcel.meta.id)
+        return True
 
     def _warn_of_future(self, chair: _Chair, last: float, now: float) -> None:
         if last > now + LOOK and last not in chair.warned_of:

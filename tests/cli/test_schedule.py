@@ -43,7 +43,7 @@ def test_a_local_app_says_when_it_is_due(folder: Path) -> None:
     done = run(folder, "schedule", "list", "clock:app")
     assert (done.code, done.err) == (0, "")
     heading, report, tidy = done.out.splitlines()
-    assert heading.split() == "name spec tz next next (UTC) last (UTC) task".split()
+    assert heading.split() == ["name", "spec", "tz", "next", "next", "(UTC)", "last", "(UTC)", "task"]
     assert report.startswith("report  30 9 * * mon-fri  Europe/Berlin  2")
     assert " 09:30:00 " in report
     assert report.endswith("  -           tidy")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_keys import BESIDE, NativeKeys
 from typeddingo._io.redis_link import Call, Command, Refused, Reply, Script, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Confirmation, Parcel
+from typeddingo.brokers._redis_scripts import FULL, LENGTH
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.terms import AT_ONCE
 from typeddingo.timetable import Look, ScheduleKey, Seat, Timetable
@@ -19,19 +20,19 @@ from typeddingo.timetable import Look, ScheduleKey, Seat, Timetable
 __all__ = ["RedisTimetable"]
 
 MICROSECONDS = 1_000_000
-DONE, LOST, FULL = 1, 0, -1
+DONE, LOST = 1, 0
 
-FIRE = Script("""
+FIRE = Script(f"""{BESIDE}{LENGTH}
 -- KEYS: what is settled, a stream. ARGV: until when it is by what we know ('': never), until when it is then, the bound
 -- (0: none), then the frames of the tasks
 local time = redis.call('TIME')
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-if tonumber(ARGV[2]) > time[1] * 1000000 + time[2] then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return {LOST} end
+if tonumber(ARGV[2]) > time[1] * 1000000 + time[2] then return {LOST} end
 local bound, count = tonumber(ARGV[3]), #ARGV - 3
-if bound > 0 and count > 0 and redis.call('XLEN', KEYS[2]) + count > bound then return -1 end
+if bound > 0 and count > 0 and length(KEYS[2]) + count > bound then return {FULL} end
 for i = 4, #ARGV do redis.call('XADD', KEYS[2], '*', 'b', ARGV[i]) end
 redis.call('SET', KEYS[1], ARGV[2])
-return 1
+return {DONE}
 """)
 """Stores tasks, if nobody has done so before and their time has come. Returns: 1 done, 0 not, -1 there is no room."""
 
