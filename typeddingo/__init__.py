@@ -76,8 +76,10 @@ if TYPE_CHECKING:
     from typeddingo.reports import Reports
     from typeddingo.result import Result
     from typeddingo.role import Role
+    from typeddingo.scheduling import Schedulable, Schedule
     from typeddingo.task import AsyncTask, SyncTask, Task
     from typeddingo.tasks import Tasks
+    from typeddingo.timetable import Look, ScheduleKey, Seat, Timetable
 else:
     _MODULES = {
         "app": ("App",),
@@ -203,12 +205,22 @@ else:
         "reports": ("Reports",),
         "result": ("Result",),
         "role": ("Role",),
+        "scheduling": (
+            "Schedulable",
+            "Schedule",
+        ),
         "task": (
             "AsyncTask",
             "SyncTask",
             "Task",
         ),
         "tasks": ("Tasks",),
+        "timetable": (
+            "Look",
+            "ScheduleKey",
+            "Seat",
+            "Timetable",
+        ),
     }
     _HOMES = {name: f"typeddingo.{module}" for module, names in _MODULES.items() for name in names}
 
@@ -237,6 +249,8 @@ __all__ = [
     "AsyncTask",
     "Pipeline",
     "each",
+    "Schedule",
+    "Schedulable",
     # what comes back
     "Result",
     "gather",
@@ -318,6 +332,10 @@ __all__ = [
     "Listener",
     "Delivery",
     "Receipt",
+    "Timetable",
+    "ScheduleKey",
+    "Seat",
+    "Look",
     "Reporter",
     "Store",
     "Backend",

@@ -31,7 +31,9 @@ from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
 from typeddingo.result import Result
 from typeddingo.role import Role
-from typeddingo.runtime import Runtime
+from typeddingo.runtime import Runtime, with_grace
+from typeddingo.schedules import Schedules
+from typeddingo.scheduling import Plan, Schedule, ScheduleDecorator
 from typeddingo.task import Sender, Task
 from typeddingo.tasks import Tasks
 
@@ -41,7 +43,7 @@ R = TypeVar("R")
 TaskOrName: TypeAlias = "Task[..., object] | str"
 
 
-class App(TaskDecorator):
+class App(TaskDecorator, ScheduleDecorator):
     """A set of tasks and the way they are carried (Go: ``App``, ``NewApp(mode, cfg)``). Thread-safe.
 
     ``where``: ``"local"`` runs tasks in this process; ``"remote"`` has nothing attached yet (see ``use``); a URL
@@ -72,6 +74,7 @@ class App(TaskDecorator):
         self._registry = Registry(SeqIDMaker() if where == "local" else UUIDMaker(), config.limits)
         for each in middleware:
             self._wrap(each)
+        self._schedules = Schedules(self._registry)
         self._start(config)
         _open.add(self)
 
@@ -83,6 +86,7 @@ class App(TaskDecorator):
         self._closed = threading.Event()
         self._close_lock = threading.Lock()
         self._bridge: Bridge = self._local() if self._where == "local" else self._remote()
+        self._schedules.start_over(self._runtime, self._bridge)
         if self._where not in ("local", "remote"):
             self._attach(self._where, self._backend)
 
@@ -91,7 +95,7 @@ class App(TaskDecorator):
     def include(self, tasks: Tasks) -> None:
         """Add a collection whose tasks were declared without an app. Raises ``ConfigError`` for a name that is taken
         and for a collection that belongs to an app already."""
-        tasks.bind(self._add)
+        tasks.bind(self._add, self._schedule)
 
     def call(self, name: str, /, *args: object, option: Option | None = None, **kwargs: object) -> Result[Any]:
         """Send a task by name, for callers that hold no handle (Go: ``Call``). The arguments are checked as a handle
@@ -126,6 +130,11 @@ class App(TaskDecorator):
         """As ``Result.cancel``, for a call of which only the id is known (Go: none). Raises ``ConnectionLost``, or
         ``ConfigError`` when the broker cannot cancel."""
         self._bridge.cancel(_name(task), id)
+
+    def schedules(self) -> list[Schedule]:
+        """What ``cron`` and ``every`` have declared here: when each is due next, and was due last. Blocks until the
+        server has answered; raises ``ConnectionLost``, or ``ConfigError`` when the broker cannot have any."""
+        return self._schedules.listing()
 
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
@@ -186,7 +195,9 @@ class App(TaskDecorator):
         Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; then nothing starts.
         """
         anew.need_imported("allocate() is called")
-        return self._bridge.allocate(self._registry.get(_name(task)), count, share)
+        missing = self._bridge.allocate(self._registry.get(_name(task)), count, share)
+        self._schedules.serve(_name(task))
+        return missing
 
     def run_worker(self, *tasks: TaskOrName, count: int | None = None, queues: Sequence[str] = ()) -> None:
         """Start workers for these tasks, or for those of these queues (all registered ones by default), then block
@@ -198,7 +209,7 @@ class App(TaskDecorator):
         entries = [self._registry.get(_name(task)) for task in tasks] or self._registry.of_queues(queues)
         try:
             for entry in entries:
-                self._bridge.allocate(entry, count or self._runtime.workers_of(entry), 1)
+                self.allocate(entry.name, count or self._runtime.workers_of(entry), 1)
             self._closed.wait()
         finally:
             self.close()
@@ -228,7 +239,9 @@ class App(TaskDecorator):
                 self._closed.wait(deadline.left)
             return
         try:
+            self._schedules.close()
             self._bridge.close(deadline)
+            self._schedules.join(with_grace(deadline))
             self._runtime.end_threads(deadline)
         finally:
             _open.discard(self)
@@ -241,6 +254,8 @@ class App(TaskDecorator):
         return self._runtime.closing
 
     def __enter__(self) -> Self:
+        if self._where == "local":  # whatever is called runs here
+            self._schedules.serve_all()
         return self
 
     def __exit__(
@@ -249,7 +264,7 @@ class App(TaskDecorator):
         self.close()
 
     async def __aenter__(self) -> Self:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -332,6 +347,9 @@ class App(TaskDecorator):
             anew.put_off(entry, self._bridge.join)
         else:
             self._bridge.join(entry)
+
+    def _schedule(self, plan: Plan) -> None:
+        self._schedules.add(plan)
 
     def _local(self) -> Bridge:
         return LocalBridge(self._runtime, self._registry)

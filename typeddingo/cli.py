@@ -79,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     _cancel(commands)
     _retry(commands)
     _tasks(commands)
+    _schedule(commands)
     return top
 
 
@@ -195,6 +196,13 @@ def _retry(commands: Subparsers) -> None:
 def _tasks(commands: Subparsers) -> None:
     tasks = _command(commands, "tasks", "the tasks of an app with their signatures")
     tasks.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _schedule(commands: Subparsers) -> None:
+    schedule = commands.add_parser("schedule", help="what runs by the clock", description="Schedules.")
+    actions = schedule.add_subparsers(metavar="action", required=True)
+    listing = _command(actions, "list", "name, spec, time zone, next and last run, and task of each", module="schedule")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _command(commands: Subparsers, name: str, what: str, module: str = "") -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from typeddingo.decorator import TaskDecorator, TaskSpec
 from typeddingo.errors import ConfigError
 from typeddingo.option import Option
 from typeddingo.registry import Launcher
+from typeddingo.scheduling import Plan, ScheduleDecorator
 from typeddingo.task import Sender, Task
 
 __all__ = ["Tasks", "declaration"]
@@ -67,7 +68,7 @@ def declaration(task: Task[..., object]) -> tuple[Contract, TaskSpec] | None:
     return (sender.contract, sender.spec) if isinstance(sender, _Socket) else None
 
 
-class Tasks(TaskDecorator):
+class Tasks(TaskDecorator, ScheduleDecorator):
     """A collection of tasks (Go: none): ``@tasks.task`` as on an app, then ``app.include(tasks)``.
 
     The handles are the same objects before and after; calling one before is a ``ConfigError``. A collection belongs to
@@ -78,7 +79,9 @@ class Tasks(TaskDecorator):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: list[_Socket] = []
+        self._plans: list[Plan] = []
         self._app_add: Add | None = None
+        self._app_schedule: Callable[[Plan], None] | None = None
 
     def _add(self, contract: Contract, spec: TaskSpec) -> Sender:
         socket = _Socket(contract, spec)
@@ -92,8 +95,16 @@ class Tasks(TaskDecorator):
                 return socket
         return add(contract, spec)
 
-    def bind(self, add: Add) -> None:
-        """The app's side of ``include``: ``add`` takes in each task, declared yet or not. Raises ``ConfigError``."""
+    def _schedule(self, plan: Plan) -> None:
+        with self._lock:
+            if (schedule := self._app_schedule) is None:
+                self._plans.append(plan)
+                return
+        schedule(plan)
+
+    def bind(self, add: Add, schedule: Callable[[Plan], None]) -> None:
+        """The app's side of ``include``: ``add`` takes in each task, ``schedule`` each schedule, declared yet or not.
+        Raises ``ConfigError``."""
         with self._lock:
             if self._app_add is not None:
                 raise ConfigError(
@@ -104,3 +115,7 @@ class Tasks(TaskDecorator):
                 if socket.plug is None:
                     socket.plug = add(socket.contract, socket.spec)
             self._app_add = add
+            while self._plans:
+                schedule(self._plans[0])
+                del self._plans[0]
+            self._app_schedule = schedule

@@ -125,6 +125,15 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         return sum(numbers)
 
     PIPELINES[app] = spread | each(grow) | sum_up
+
+    if plan.every:
+
+        @app.every(seconds=plan.every, catch_up=plan.catch_up)
+        @app.task(name="tick")
+        def tick() -> str:  # pyright: ignore[reportUnusedFunction]  # called by its schedule
+            """When it is due is in its id."""
+            return noted(0.0)
+
     return app
 
 

@@ -10,11 +10,11 @@ import pytest
 from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
+    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "rhythm", "urgent", "_io", "_io.*"),
     ("journey", "message", "header", "headers"),
     ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "fitting", "row", "contract"),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
-    ("broker", "backend", "inspection"),
+    ("broker", "timetable", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
     (
         "isolation",
@@ -35,16 +35,29 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "hooks",
         "lifespan",
     ),
-    ("patience", "steps", "relay", "outbox", "reception", "desk"),
+    ("patience", "steps", "relay", "outbox", "reception", "desk", "scheduler"),
     ("execute", "execute_isolated", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
-    ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks", "pipeline"),
+    (
+        "handlers",
+        "reports",
+        "ending",
+        "result",
+        "gathering",
+        "method",
+        "decorator",
+        "task",
+        "scheduling",
+        "schedules",
+        "tasks",
+        "pipeline",
+    ),
     ("app", "cli", "commands", "commands.*", "__main__", "", "testing", "testing.*"),
 )
 """From the ground up. A module may import what lies in its own layer or below it."""
 
 ADAPTERS = ("brokers.*", "backends.*")
-WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "backend", "inspection")
+WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "timetable", "backend", "inspection")
 
 ROOMS_OF = {
     "pydantic": ("converters.*", "schema.*", "row"),
@@ -54,6 +67,7 @@ ROOMS_OF = {
     "inspect": ("signature",),
     "redis": ("brokers.redis", "backends.redis", "_io.redis_*"),
     "pika": ("brokers.amqp", "backends.amqp", "_io.amqp_*"),
+    "cronsim": ("rhythm",),
     "pytest": ("testing", "testing.*"),
     "hypothesis": ("testing", "testing.*"),
     "rich": (),

@@ -50,6 +50,7 @@ from typeddingo import (
     Reports,
     Result,
     Retry,
+    Schedule,
     Status,
     SyncTask,
     Task,
@@ -118,6 +119,30 @@ def test_results_and_calls_can_be_awaited() -> None:
         is_(await gather(add.call(1, 2), shout.call("s")), (3, "S!"))
 
     asyncio.run(main())
+
+
+def test_a_schedule_gives_back_the_handle_it_is_put_on() -> None:
+    clock = App("local")
+
+    @clock.cron("0 9 * * *", tz="Europe/Berlin", catch_up="none")
+    @clock.every(hours=1, name="hourly")
+    @clock.task
+    def tidy(deep: bool = False) -> int:
+        return int(deep)
+
+    @clock.every(minutes=5)
+    @clock.task(context=True)
+    async def sweep(ctx: Context) -> str:
+        return ctx.id
+
+    same: SyncTask[..., int] = tidy
+    assert same is tidy
+    assert_type(tidy.call(True), Result[int])
+    assert_type(sweep, AsyncTask[[], str])
+    assert_type(clock.schedules(), list[Schedule])
+    assert_type(clock.schedules()[0].next, datetime | None)
+    is_([schedule.name.rpartition(".")[2] for schedule in clock.schedules()], ["hourly", "sweep", "tidy"])
+    clock.close()
 
 
 def test_a_tasks_life_is_typed() -> None:

@@ -113,8 +113,17 @@ class NativeTopology:
 
     def join_route(self, name: str, id: str) -> Route:
         """For whoever brings a part."""
-        queue = self.join_queue(name, id)
-        arguments: dict[str, object] = {"x-expires": JOIN_SECONDS * 1000}
+        return self._plain(self.join_queue(name, id), {"x-expires": JOIN_SECONDS * 1000})
+
+    def baton(self, name: str) -> Route:
+        """The queue of a schedule's baton: one message, one consumer at a time. Raises ``ConfigError``."""
+        return self._plain(self._queue("schedule", name), {"x-single-active-consumer": True})
+
+    def fired(self, name: str) -> Route:
+        """The queue that shows the latest baton to everybody. Raises ``ConfigError``."""
+        return self._plain(self._queue("fired", name), {"x-max-length": 1})
+
+    def _plain(self, queue: str, arguments: dict[str, object]) -> Route:
         if self._settings.queue_type == "quorum":
             arguments |= {"x-queue-type": "quorum", "x-delivery-limit": BACKSTOP}
 

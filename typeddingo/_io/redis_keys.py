@@ -63,6 +63,10 @@ class NativeKeys:
         """What the sets of recently sent tasks begin with; a number follows."""
         return self._key(name, "sent:")
 
+    def schedule(self, name: str, schedule: str) -> str:
+        """A string: up to when a schedule of this task is settled."""
+        return self._key(name, f"schedule:{_quoted(schedule)}")
+
     def result(self, name: str, id: str) -> str:
         """A string: the last report of one task."""
         return self._key(name, f"result:{_quoted(id)}")

@@ -20,7 +20,8 @@ from typeddingo.bridge import Bridge, closed_error, need_child, need_counts
 from typeddingo.bridges.local_announcing import Put, PutOn, announced
 from typeddingo.bridges.local_life import LocalLife
 from typeddingo.bridges.local_pipeline import LocalPipeline
-from typeddingo.broker import Adapter
+from typeddingo.broker import Adapter, Parcel
+from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.cancelled import TaskKey
 from typeddingo.context import Context, Slot
 from typeddingo.entries import list_of
@@ -28,7 +29,7 @@ from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
 from typeddingo.journey import Journey, Step
-from typeddingo.message import TaskMessage
+from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
 from typeddingo.pool import Pool, ThreadPool
@@ -37,6 +38,7 @@ from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
+from typeddingo.timetable import Timetable
 
 __all__ = ["LocalBridge"]
 
@@ -50,6 +52,7 @@ class LocalBridge(Bridge):
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
+        self._timetable = LocalTimetable(self._send_due)
         runtime.cancelled.watch(self._cancel)
 
     def join(self, entry: Entry) -> None:
@@ -165,6 +168,15 @@ class LocalBridge(Bridge):
     def reattach(self, entry: Entry, id: str) -> object:
         raise ConfigError("app.result(): a local app keeps no results but those its own calls have returned")
 
+    def timetable(self) -> Timetable:
+        return self._timetable
+
+    def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
+        frame = b""
+        if self._runtime.config.marshal_locally:
+            frame = self._registry.wire_of(entry).encode_task(TaskMessage(entry.name, id, option=option))
+        return Parcel(Meta(entry.name, id), frame, option.terms)
+
     def attached(self) -> Sequence[Adapter]:
         return ()
 
@@ -264,6 +276,23 @@ class LocalBridge(Bridge):
             put_on(terms, call)
 
         return put_now, put_later
+
+    def _send_due(self, parcels: Sequence[Parcel]) -> None:
+        """What a schedule has fired: a call without arguments that nobody waits for."""
+        for parcel in parcels:
+            entry, option = (
+                self._registry.get(parcel.meta.name),
+                Option(ignore_report=True, priority=parcel.terms.priority),
+            )
+            outcome = self._runtime.make(entry.name, parcel.meta.id, option)
+            outcome._home = self
+            if parcel.body:
+                call: Local = (outcome, self._registry.wire_of(entry), parcel.body, option, None)
+            else:
+                call = (outcome, (), {}, option, None)
+            self._put_on(parcel.terms, call)
+            if not (pool := self._pools[entry.name]).size:
+                self._start_default(entry, pool)
 
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""

@@ -12,15 +12,20 @@ from contextlib import AbstractContextManager
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge, need_counts
 from typeddingo.bridges.adapters import Adapters, hold, let_go, playable
+from typeddingo.bridges.asked import need_features
 from typeddingo.bridges.courier import Courier
 from typeddingo.bridges.crew import Crew
 from typeddingo.bridges.pipeline_courier import PipelineCourier
-from typeddingo.broker import Adapter
+from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Meta, TaskMessage
+from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.terms import AT_ONCE
+from typeddingo.timetable import Timetable
 
 __all__ = ["RemoteBridge"]
 
@@ -80,6 +85,19 @@ class RemoteBridge(Bridge):
 
     def cancel(self, name: str, id: str) -> None:
         self._courier.cancel(name, id)
+
+    def timetable(self) -> Timetable:
+        producer: object = self._adapters.producer
+        if isinstance(producer, Timetable):
+            return producer
+        what = "no broker is attached" if producer is None else f"{type(producer).__name__} does not"
+        raise ConfigError(f"schedules need a broker that remembers what has fired, and {what}; Redis and RabbitMQ do")
+
+    def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
+        if option.terms is not AT_ONCE and self._adapters.producer is not None:
+            need_features(self._adapters.producer, option.terms)
+        message = TaskMessage(entry.name, id, option=option)
+        return Parcel(Meta(entry.name, id), self._registry.wire_of(entry).encode_task(message), option.terms)
 
     def attached(self) -> Sequence[Adapter]:
         with self._lock:

@@ -25,6 +25,7 @@ from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_terms import message_on
+from typeddingo.brokers._amqp_timetable import AmqpTimetable
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
@@ -32,6 +33,7 @@ from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.terms import AT_ONCE
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["AmqpBroker", "connect"]
 
@@ -53,7 +55,7 @@ def connect(url: str, config: Config) -> AmqpBroker:
     return AmqpBroker(url, max_frame=config.limits.frame, max_length=config.max_length)
 
 
-class AmqpBroker(NamedBroker, Inspector, Joins):
+class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
@@ -69,6 +71,8 @@ class AmqpBroker(NamedBroker, Inspector, Joins):
         threads = Threads("AmqpBroker")
         self._sending = Link(self.settings, "publisher", threads, self._tell_producer)
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
+        # Of its own: a server short of memory stops reading from who publishes, and receipts must still reach it.
+        self._scheduling = Link(self.settings, "schedules", threads, self._tell_producer)
         self._publisher = Publisher(self._sending)
         self._mover = Mover(self._publisher)
         self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
@@ -206,8 +210,29 @@ class AmqpBroker(NamedBroker, Inspector, Joins):
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._scheduling.close(deadline)
         self._receiving.close(deadline)
         self._sending.close(deadline)
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``. Raises ``ConfigError`` with ``layout=dingo``, which has no place for it."""
+        return self._timetable().take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable().last_fired(keys)
+
+    def _timetable(self) -> Timetable:
+        topology = self._topology
+        if not isinstance(topology, NativeTopology):
+            raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
+        return AmqpTimetable(
+            self._scheduling,
+            lambda key: topology.baton(key.name),
+            lambda key: topology.fired(key.name),
+            lambda name: self._queue(name).send,
+            self.send,
+        )
 
     def ping(self) -> None:
         """See ``Inspector.ping``; within ``connect_timeout``."""

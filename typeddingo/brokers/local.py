@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 
 from typeddingo.broker import Broker, Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._local_memory import DeadLetter, LocalMemory
+from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.events import EventSource
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["DeadLetter", "LocalBroker", "LocalNamedBroker"]
 
@@ -21,6 +23,7 @@ class _Local:
     """The public face that both brokers share."""
 
     _memory: LocalMemory
+    _timetable: LocalTimetable
 
     def events(self) -> EventSource:
         """Dead letters, and what was left when the broker was closed."""
@@ -38,6 +41,14 @@ class _Local:
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
         """See ``Consumer.watch_cancelled``."""
         self._memory.watch_cancelled(tell)
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``."""
+        return self._timetable.take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable.last_fired(keys)
 
     def dead(self) -> list[DeadLetter]:
         """The tasks that were refused for good, oldest first; the list is bounded, the oldest go first."""
@@ -65,7 +76,7 @@ class _Local:
         self._memory.close()
 
 
-class LocalBroker(_Local, Broker, Joins):
+class LocalBroker(_Local, Broker, Joins, Timetable):
     """One queue in memory for tasks of every name (Go: ``NewLocalBroker``). Thread-safe; never blocks a sender.
 
     ``max_length``: how many tasks may wait; one more is ``QueueFull``. ``dead_letters``: how many refused are kept.
@@ -73,6 +84,7 @@ class LocalBroker(_Local, Broker, Joins):
 
     def __init__(self, *, max_length: int | None = None, dead_letters: int = 1000) -> None:
         self._memory = LocalMemory("LocalBroker", Role.CONSUMER, max_length, dead_letters)
+        self._timetable = LocalTimetable(self.send)
 
     def expect(self, roles: Role) -> None:
         """Producer and consumer. Raises ``ConfigError`` for any other role."""
@@ -87,12 +99,13 @@ class LocalBroker(_Local, Broker, Joins):
         return self._memory.listen("", prefetch)
 
 
-class LocalNamedBroker(_Local, NamedBroker, Joins):
+class LocalNamedBroker(_Local, NamedBroker, Joins, Timetable):
     """One queue in memory for each name of a task; else as ``LocalBroker``, with ``max_length`` for each name."""
 
     def __init__(self, *, max_length: int | None = None, dead_letters: int = 1000) -> None:
         origin = Role.CONSUMER | Role.NAMED_CONSUMER
         self._memory = LocalMemory("LocalNamedBroker", origin, max_length, dead_letters)
+        self._timetable = LocalTimetable(self.send)
 
     def expect(self, roles: Role) -> None:
         """Producer and named consumer. Raises ``ConfigError`` for any other role."""

@@ -21,11 +21,12 @@ from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["RedisBroker", "connect"]
 
 
-class RedisBroker(NamedBroker, Inspector, Joins):
+class RedisBroker(NamedBroker, Inspector, Joins, Timetable):
     """A queue a name on a Redis server (Go: ``redis.NewBroker``). Thread-safe; connects when it is first needed.
 
     ``url``: ``redis://``, ``rediss://`` or ``unix://``, with settings after ``?``; ``max_length`` is the bound of every
@@ -101,6 +102,19 @@ class RedisBroker(NamedBroker, Inspector, Joins):
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
         self._layout.stop_listeners()
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``. Raises ``ConfigError`` with ``layout=dingo``, which has no place for it."""
+        return self._timetable().take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable().last_fired(keys)
+
+    def _timetable(self) -> Timetable:
+        if not isinstance(self._layout, Streams):
+            raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
+        return self._layout.timetable
 
     # For operators. Every method blocks, and raises ConnectionLost when the server does not answer within the send
     # timeout, or ConfigError when it does not let us.
