@@ -257,6 +257,8 @@ class App(TaskDecorator):
             workers=spec.workers,
             timeout=spec.timeout,
             retry=spec.retry,
+            unique_for=spec.unique_for,
+            key=spec.key,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,
             id_maker=spec.id_maker,

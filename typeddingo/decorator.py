@@ -21,6 +21,7 @@ from typeddingo.method import MethodConverter, is_method, typed_self
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
 from typeddingo.task import AsyncTask, Sender, SyncTask, Task
+from typeddingo.task_key import KeyFunction
 
 __all__ = ["Decorate", "DecorateInjected", "TaskDecorator", "TaskSettings", "TaskSpec", "task_name"]
 
@@ -45,12 +46,17 @@ class TaskSpec:
     converter: Converter | None = None
     timeout: float | None = None
     retry: RetryPolicy | None = None
+    unique_for: float | None = None
+    key: KeyFunction | None = None
+    """Given later, to the handle."""
 
     def __post_init__(self) -> None:
-        if (seconds := cast("object", self.timeout)) is None:
-            return
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
-            raise ConfigError("timeout: expected a number of seconds greater than 0, or None")
+        for name in ("timeout", "unique_for"):
+            seconds: object = getattr(self, name)
+            if seconds is None:
+                continue
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+                raise ConfigError(f"{name}: expected a number of seconds greater than 0, or None")
 
 
 class TaskSettings(TypedDict, total=False):
@@ -84,6 +90,9 @@ class TaskSettings(TypedDict, total=False):
     on; 1 by default."""
     max_delay: float
     """Seconds: no such pause is longer; 600 by default."""
+    unique_for: float | None
+    """Seconds, counted from the sending: an equal call sends nothing meanwhile, its result is the first one's. Equal
+    are calls with the same arguments, or what ``Task.key`` says. When the first has failed the next is sent."""
 
 
 class Decorate(Protocol):

@@ -43,6 +43,7 @@ class Desk:
         self._outbox = Outbox(runtime, reporter)
         self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
         self._cancelled = runtime.cancelled.keys
+        self._unique = entry.unique_for is not None
         self._hurried = False
         flusher.look_after(self._outbox_chore)
 
@@ -80,8 +81,11 @@ class Desk:
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """The final report and the receipt, together: they leave with the next ``flush``."""
         task, wire, delivery, meta, key = arrival
-        if report.failure is not None and self._is_cancelled(task):
-            report = cancelled_report(task.name, task.id, task.option)
+        if report.failure is not None:
+            if self._is_cancelled(task):
+                report = cancelled_report(task.name, task.id, task.option)
+            if self._unique:
+                self._free(arrival)
         parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
         self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, key))
 
@@ -99,10 +103,25 @@ class Desk:
             message = f"task {task.name!r} failed and runs again in {pause:.3g} s"
             self._runtime.publish(Role.WORKER, EventLevel.INFO, EventCode.RETRY, message, task=task.name, id=task.id)
             return pause
+        if self._unique:
+            self._free(arrival)
         delivery.reason = _told(failure)
         parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
         self._outbox.add(Finished(parcel, delivery, Receipt.FAILED, key))
         return None
+
+    def _free(self, arrival: Arrival) -> None:
+        """It has failed for good: an equal call is a new one."""
+        task, _, delivery, meta, _ = arrival
+        try:
+            unique = self.entry.unique_key(task.args, task.kwargs)
+        except Exception as error:  # of a key function that the caller's process did not have
+            what = (
+                f"its key function raised {type(error).__name__}: equal calls get this failure until its time is over"
+            )
+            self._runtime.publish(Role.WORKER, EventLevel.ERROR, EventCode.GENERIC, what, task=task.name, id=task.id)
+        else:
+            self._outbox.free(delivery.listener, meta, unique)
 
     def _is_cancelled(self, task: TaskMessage) -> bool:
         return bool(self._cancelled) and (task.name, task.id) in self._cancelled
@@ -112,6 +131,8 @@ class Desk:
         task, wire, delivery, meta, key = arrival
         make = expired_report if delivery.expired else cancelled_report
         report = make(task.name, task.id, task.option)
+        if self._unique:
+            self._free(arrival)
         parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
         self._outbox.add(Finished(parcel, delivery, Receipt.OK, key))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from typeddingo._io.backoff import Backoff
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Parcel, Receipt, settle_all
+from typeddingo.broker import Delivery, Listener, Parcel, Receipt, settle_all
 from typeddingo.errors import BrokerBlocked, ConnectionLost, QueueFull, SendError, SendUnknown
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
@@ -48,6 +48,7 @@ class Outbox:
         self._reporter = reporter
         self._has_hook = reporter is not None and type(reporter).before_report is not Reporter.before_report
         self._items: deque[Finished] = deque()
+        self._freed: deque[tuple[Listener, Meta, str]] = deque()
         self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
 
     def __bool__(self) -> bool:
@@ -57,6 +58,10 @@ class Outbox:
     def add(self, item: Finished) -> None:
         """Keep it for the next ``flush``."""
         self._items.append(item)
+
+    def free(self, listener: Listener, meta: Meta, key: str) -> None:
+        """See ``Listener.free``; done before the report of the failure leaves: who hears of it may send again."""
+        self._freed.append((listener, meta, key))
 
     def before_report(self, meta: Meta) -> None:
         """The first report of a task is about to be added."""
@@ -83,6 +88,9 @@ class Outbox:
 
     def _send_all(self) -> bool:
         items = [self._items.popleft() for _ in range(len(self._items))]
+        while self._freed:
+            listener, meta, key = self._freed.popleft()
+            listener.free(meta, key)
         return not items or self._send(items)
 
     def _send(self, items: list[Finished]) -> bool:

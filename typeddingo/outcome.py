@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from typeddingo.errors import ErrorCode
 from typeddingo.message import Failure, Report, Status
@@ -33,6 +33,15 @@ class Outcome(Protocol):
     @property
     def id(self) -> str: ...
 
+    @id.setter
+    def id(self, id: str, /) -> None: ...
+
+    @property
+    def option(self) -> Option: ...
+
+    @property
+    def nok(self) -> bool: ...
+
     def _succeed(self, value: object, /) -> None:
         """The final success, by reference."""
 
@@ -41,6 +50,9 @@ class Outcome(Protocol):
 
     def _close(self, error: Exception, /) -> None:
         """No report will come, and why."""
+
+    def _echo(self, first: Any, /) -> None:
+        """End as ``first`` does, another outcome."""
 
 
 MakeOutcome: TypeAlias = Callable[[str, str, Option], Outcome]

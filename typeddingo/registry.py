@@ -18,6 +18,7 @@ from typeddingo.invoker import Invoker
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
+from typeddingo.task_key import KeyFunction, check_key_function, key_of_arguments, key_of_function
 from typeddingo.wire import Wire
 
 __all__ = ["Entry", "Registry", "Send", "SendAsync", "SendMany"]
@@ -48,6 +49,10 @@ class Entry:
     """Seconds that one run may take."""
     retry: RetryPolicy | None = None
     """Whether it runs again when it has failed; None: never."""
+    unique_for: float | None = None
+    """Seconds for which an equal call is the same one; None: none ever is."""
+    key: KeyFunction | None = None
+    """What makes calls equal, and what limits count by."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT
@@ -58,6 +63,16 @@ class Entry:
     send_async: SendAsync = field(init=False, repr=False)
     send_many: SendMany = field(init=False, repr=False)
     """All three compiled by the bridge from the above."""
+
+    def set_key(self, fn: KeyFunction) -> None:
+        """See ``Task.key``."""
+        self.key = check_key_function(self.contract, fn)
+
+    def unique_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """What a checked call has in common with its equals."""
+        if self.key is None:
+            return key_of_arguments(self.contract, args, kwargs)
+        return key_of_function(self.contract, self.key, args, kwargs)
 
 
 class Registry:

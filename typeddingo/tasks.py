@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 
 from typeddingo.contract import Contract
 from typeddingo.decorator import TaskDecorator, TaskSpec
 from typeddingo.errors import ConfigError
 from typeddingo.option import Option
 from typeddingo.task import Sender
+from typeddingo.task_key import KeyFunction, check_key_function
 
 __all__ = ["Tasks"]
 
@@ -45,6 +47,12 @@ class _Socket:
     @property
     def send_many(self) -> Callable[[Sequence[tuple[object, ...]], Option | None], object]:
         return self._plugged().send_many
+
+    def set_key(self, fn: KeyFunction) -> None:
+        if self.plug is not None:
+            self.plug.set_key(fn)
+        else:
+            self.spec = replace(self.spec, key=check_key_function(self.contract, fn))
 
     def _plugged(self) -> Sender:
         if (plug := self.plug) is None:

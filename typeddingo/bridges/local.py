@@ -24,6 +24,7 @@ from typeddingo.context import Context, Slot
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.firsts import Firsts
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
@@ -45,6 +46,7 @@ class LocalBridge(Bridge):
         self._registry = registry
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
+        self._firsts: Firsts[Outcome] = Firsts(time.monotonic)
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
         runtime.cancelled.watch(self._cancel)
 
@@ -114,6 +116,7 @@ class LocalBridge(Bridge):
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime = self._runtime
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
+        at_once = AT_ONCE if entry.unique_for is None else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
@@ -137,8 +140,10 @@ class LocalBridge(Bridge):
             else:
                 frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option))
                 call = (outcome, wire, frame, option, None)
-            if option.terms is AT_ONCE:
+            if option.terms is at_once:
                 put(call)
+            elif (first := self._first(entry, outcome, args, kwargs)) is not outcome:
+                return first
             else:
                 self._put_on(option.terms, call)
             if not pool.size:
@@ -148,6 +153,17 @@ class LocalBridge(Bridge):
             return outcome
 
         return send
+
+    def _first(self, entry: Entry, outcome: Outcome, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
+        """The call that stands for this one: itself, unless an equal one was made lately."""
+        if (seconds := entry.unique_for) is None:
+            return outcome
+        key = entry.unique_key(args, kwargs)
+        first = self._firsts.claim(entry.name, key, outcome, seconds)
+        if first.nok and not first.option.ignore_report:  # of those nobody knows
+            self._firsts.free(entry.name, key, first)
+            first = self._firsts.claim(entry.name, key, outcome, seconds)
+        return first
 
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""

@@ -28,8 +28,8 @@ class _Local:
 
     @property
     def features(self) -> Feature:
-        """Tasks can wait, expire, be urgent, be retried and be cancelled."""
-        return Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL
+        """Everything there is."""
+        return ~Feature.NONE
 
     def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
         """See ``Producer.cancel``."""
