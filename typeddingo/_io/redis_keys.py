@@ -39,6 +39,10 @@ class NativeKeys:
         """What the sets of recently sent tasks begin with; a number follows."""
         return self._key(name, "sent:")
 
+    def unique(self, name: str, key: str) -> str:
+        """A string: the id of the task that stands for its equals."""
+        return self._key(name, f"unique:{_quoted(key)}")
+
     def result(self, name: str, id: str) -> str:
         """A string: the last report of one task."""
         return self._key(name, f"result:{_quoted(id)}")

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Listener, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, Parcel
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_turns import TurnListener
 from typeddingo.errors import ConfigError
@@ -28,6 +28,8 @@ class Layout(abc.ABC, Generic[L]):
 
     carries_reply_to: bool
     """The address of reports lies beside the frame."""
+    features: Feature = Feature.NONE
+    """See ``Adapter.features``."""
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         self._server = server

@@ -18,6 +18,7 @@ from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_turns import CLOSE, TurnListener, least
 from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Meta
 
 __all__ = ["REASONS", "RedisListener"]
 
@@ -91,6 +92,11 @@ class RedisListener(TurnListener):
         self.settle([(delivery, Receipt.OK) for delivery in deliveries])
         with self._lock:
             return len(ids) == len(deliveries) and self._ending.keys().isdisjoint(ids)
+
+    def free(self, meta: Meta, key: str) -> None:
+        """See ``Listener.free``."""
+        with contextlib.suppress(ConnectionLost, ConfigError):
+            self._server.run(lambda link: link.call(self.queue.free(meta, key)))
 
     def close(self) -> None:
         """See ``Listener.close``."""

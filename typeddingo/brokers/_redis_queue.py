@@ -20,6 +20,8 @@ from typeddingo.brokers._redis_scripts import (
     SWEEP_CONSUMERS,
     TAKE,
 )
+from typeddingo.brokers._redis_unique import freed
+from typeddingo.message import Meta
 
 __all__ = ["BACK", "DONE", "PATIENCE", "Found", "RedisQueue", "Taken", "fields_of", "found", "read", "taken"]
 
@@ -52,6 +54,7 @@ class RedisQueue:
 
     def __init__(self, keys: NativeKeys, settings: RedisSettings, name: str, owner: str) -> None:
         self.name = name
+        self._keys = keys
         self._owner = owner
         self._stream = keys.tasks(name)
         self._dead = keys.dead(name)
@@ -97,6 +100,10 @@ class RedisQueue:
             arguments: list[str | bytes | int] = [self._owner, min(when), max(when), b" ".join(done), *others]
             calls.append(Call(SETTLE, [self._stream, self._dead], arguments))
         return calls
+
+    def free(self, meta: Meta, key: str) -> Command:
+        """See ``Listener.free``."""
+        return freed(self._keys, meta, key)
 
     def renew(self, held: Sequence[bytes], *, only_held: bool = False) -> Command:
         """Keep what is held. What is ours and not held goes back: at once (``only_held``), or when it has been so for

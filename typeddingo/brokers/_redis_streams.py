@@ -15,7 +15,7 @@ from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Receipt
+from typeddingo.broker import Feature, Receipt
 from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_compose import compose
 from typeddingo.brokers._redis_dead import DeadLetters, dead_id
@@ -35,6 +35,7 @@ class Streams(Layout[RedisListener]):
     """See ``Layout``."""
 
     carries_reply_to = True
+    features = Feature.UNIQUE
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         super().__init__(server, threads)
@@ -78,6 +79,9 @@ class Streams(Layout[RedisListener]):
         if known := sum(reply for reply in replies if isinstance(reply, int) and reply > 0):
             what = f"{known} tasks were sent again and are stored already"
             self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
+        for reply, (at, *_) in zip(replies, members, strict=True):
+            if isinstance(reply, bytes):
+                batch[at].instead = reply.decode()
         return answers(len(batch), members, [error_of(reply, self._bound) for reply in replies])
 
     # What listeners tell.

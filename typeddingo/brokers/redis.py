@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
 from typeddingo.config import Config
@@ -55,6 +55,11 @@ class RedisBroker(NamedBroker, Inspector):
     def carries_reply_to(self) -> bool:
         """True in the native layout: the address lies beside the frame."""
         return self._layout.carries_reply_to
+
+    @property
+    def features(self) -> Feature:
+        """The native layout's; ``layout=dingo`` has none."""
+        return self._layout.features
 
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
