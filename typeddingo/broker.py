@@ -91,10 +91,8 @@ class Confirmation(abc.ABC):
     def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
         """Call ``callback`` once with None or the error, now if the answer is known; must not block."""
 
-    @property
-    def instead(self) -> str:
-        """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
-        return ""
+    instead: str = ""
+    """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
 
     def prove(self) -> None:  # noqa: B027  # most answers are there long before
         """Hook: a report of the task has come, so it was stored. Who waits need not wait for the answer."""

@@ -97,10 +97,6 @@ class UniqueConfirmation(Confirmation):
 
         self._answer.add_done_callback(answered)
 
-    @property
-    def instead(self) -> str:
-        return self._answer.instead
-
     def prove(self) -> None:
         """See ``Confirmation.prove``."""
         self._answer.prove()

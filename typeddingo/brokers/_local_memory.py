@@ -57,11 +57,7 @@ class _Instead(_Stored):
     """Another task stands for this one."""
 
     def __init__(self, id: str) -> None:
-        self._id = id
-
-    @property
-    def instead(self) -> str:
-        return self._id
+        self.instead = id
 
 
 _STORED = _Stored()

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import repeat
+from math import ceil
 from typing import TypeAlias
 
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Call
 from typeddingo._io.redis_rows import row
 from typeddingo.broker import Parcel
-from typeddingo.brokers._redis_scripts import DIGEST, SEND
+from typeddingo.brokers._redis_scripts import DIGEST, SEND, SEND_ON_TERMS
 from typeddingo.brokers._redis_unique import if_first
+from typeddingo.terms import AT_ONCE
 
 __all__ = ["compose"]
 
@@ -25,6 +27,8 @@ CHUNK = 250
 """Tasks that one script stores."""
 CHUNK_BYTES = 1_000_000
 """Bytes of frames, about."""
+MOST = 1 << 50
+"""Milliseconds: numbers in scripts are exact up to here, and it is longer than anybody waits."""
 
 
 _Task: TypeAlias = "tuple[Parcel, bytes, int]"
@@ -65,15 +69,30 @@ def compose(
 
 def _call(keys: NativeKeys, bound: int, tasks: Sequence[_Task], needed: dict[str, int]) -> Call:
     groups: dict[tuple[str, str], list[_Task]] = {}
+    on_terms = False
     for task in tasks:
-        meta = task[0].meta
+        meta, _, terms = task[0]
         groups.setdefault((meta.name, meta.reply_to), []).append(task)
+        on_terms = on_terms or terms is not AT_ONCE
     arguments: list[str | bytes | int] = [bound]
     for (name, address), some in groups.items():
         digests = b"".join([digest for _, digest, _ in some])
         frames = row([parcel.body for parcel, _, _ in some])
         arguments += (keys.sent(name), needed.pop(name, 0), address, digests, *frames)
-    return Call(SEND, [keys.tasks(name) for name, _ in groups], arguments)
+        if on_terms:
+            arguments += row([_asked(parcel) for parcel, _, _ in some])
+    return Call(SEND_ON_TERMS if on_terms else SEND, [keys.tasks(name) for name, _ in groups], arguments)
+
+
+def _asked(parcel: Parcel) -> bytes:
+    """As the script reads it; a delay is rounded up, because nothing comes early."""
+    delay, eta, lifetime, expires, priority, _, _ = parcel.terms
+    times = " ".join([str(_milliseconds(each)) for each in (delay, eta, lifetime, expires)])
+    return f"{times} {priority} {parcel.meta.id}".encode()
+
+
+def _milliseconds(seconds: float) -> int:
+    return min(ceil(seconds * 1000), MOST)
 
 
 def _digests(parcels: Sequence[Parcel]) -> list[bytes]:

@@ -14,6 +14,7 @@ from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_turns import TurnListener
 from typeddingo.errors import ConfigError
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.message import Meta
 
 __all__ = ["Layout"]
 
@@ -28,7 +29,7 @@ class Layout(abc.ABC, Generic[L]):
 
     carries_reply_to: bool
     """The address of reports lies beside the frame."""
-    features: Feature = Feature.NONE
+    features: Feature
     """See ``Adapter.features``."""
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
@@ -93,6 +94,12 @@ class Layout(abc.ABC, Generic[L]):
 
     @abc.abstractmethod
     def purge(self, name: str, keys: Sequence[str] | None) -> int: ...
+
+    @abc.abstractmethod
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]: ...
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:  # one of them cannot cancel
+        """See ``NamedConsumer.watch_cancelled``."""
 
     # The listeners.
 

@@ -6,7 +6,7 @@ server when it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
@@ -18,6 +18,7 @@ from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
 __all__ = ["RedisBroker", "connect"]
@@ -58,8 +59,16 @@ class RedisBroker(NamedBroker, Inspector):
 
     @property
     def features(self) -> Feature:
-        """The native layout's; ``layout=dingo`` has none."""
+        """Everything there is in the native layout; ``layout=dingo`` has none of it."""
         return self._layout.features
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. Raises ``ConfigError`` in ``layout=dingo``."""
+        return self._layout.cancel(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._layout.watch_cancelled(tell)
 
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
