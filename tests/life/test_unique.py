@@ -11,7 +11,7 @@ import pytest
 
 from tests.life.test_retries import start
 from tests.unit.by_hand import SECONDS
-from typeddingo import App, ConfigError, ErrorCode, TaskFailed, Tasks
+from typeddingo import App, ConfigError, ErrorCode, QueueFull, ResultClosed, Task, TaskFailed, Tasks
 from typeddingo.testing import eventually
 
 
@@ -192,6 +192,74 @@ def test_of_many_callers_at_once_one_is_first(app: App) -> None:
     assert len(ids) == 8
     assert len(set(ids)) == 1
     assert ran == ["a"]
+
+
+# across processes
+
+
+@pytest.fixture(params=["redis", "amqp"])
+def url(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
+
+
+def declared(url: str, ran: list[str]) -> tuple[App, Task[[str], int]]:
+    app = App(url)
+
+    @app.task(name="once", unique_for=60.0)
+    def once(what: str) -> int:
+        ran.append(what)
+        if what == "fail":
+            raise ValueError("no")
+        return len(ran)
+
+    return app, once
+
+
+def test_an_equal_call_of_another_process_is_not_run_either(url: str) -> None:
+    ran: list[str] = []
+    (one, by_one), (two, by_two) = declared(url, ran), declared(url, ran)
+    with one, two:
+        start(one, "once")
+        first = by_one.call("a")
+        before = by_two.call("a")
+        assert first.get(SECONDS) == 1
+        after, again = by_two.call("a"), by_two.call("a")
+        assert {result.id for result in (before, after, again)} == {first.id}
+        for result in (before, after, again):
+            if url.startswith("redis"):
+                assert result.get(SECONDS) == 1
+            else:
+                with pytest.raises(ResultClosed, match=f"{first.id}"):
+                    result.get(SECONDS)
+        assert ran == ["a"]
+        with pytest.raises(TaskFailed):
+            by_one.call("fail").get(SECONDS)
+        with pytest.raises(TaskFailed):
+            by_two.call("fail").get(SECONDS)
+        assert ran == ["a", "fail", "fail"]
+
+
+def test_where_it_could_not_be_stored_the_next_one_is(redis_url: str) -> None:
+    with App(f"{redis_url}?max_length=1") as app:
+
+        @app.task(unique_for=60.0)
+        def once(what: str) -> str:
+            return what
+
+        once.call("a")
+        for _ in range(2):
+            with pytest.raises(QueueFull):
+                once.call("b")
+        app.allocate(once, 1)
+        eventually(lambda: _sent(once), "there is room")
+
+
+def _sent(once: Task[[str], str]) -> bool:
+    try:
+        return once.call("b").get(SECONDS) == "b"
+    except QueueFull:
+        return False
 
 
 # what a key is; one way will do
