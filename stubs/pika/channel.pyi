@@ -56,7 +56,22 @@ class Channel:
         callback: Callable[[Method[Queue.DeclareOk]], object],
     ) -> None: ...
     def queue_bind(
-        self, queue: str, exchange: str, routing_key: str, *, callback: Callable[[Method[object]], object]
+        self,
+        queue: str,
+        exchange: str,
+        routing_key: str,
+        arguments: dict[str, object] | None = None,
+        *,
+        callback: Callable[[Method[object]], object],
+    ) -> None: ...
+    def exchange_bind(
+        self,
+        destination: str,
+        source: str,
+        routing_key: str,
+        arguments: dict[str, object] | None = None,
+        *,
+        callback: Callable[[Method[object]], object],
     ) -> None: ...
     def queue_purge(self, queue: str, *, callback: Callable[[Method[Queue.PurgeOk]], object]) -> None: ...
     def queue_delete(self, queue: str, *, callback: Callable[[Method[object]], object]) -> None: ...

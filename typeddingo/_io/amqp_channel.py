@@ -24,7 +24,7 @@ from typeddingo._io.amqp_stream import Stream
 from typeddingo._io.backoff import Backoff
 from typeddingo.errors import ConfigError
 
-__all__ = ["Channel", "Dialogue", "Line", "Station", "Step", "count_of", "talk"]
+__all__ = ["Channel", "Dialogue", "Line", "Station", "Step", "count_of", "declare_queue", "talk"]
 
 Step: TypeAlias = Callable[[Callable[[object], None]], object]
 """Asks the server something; the answer goes to the callback."""
@@ -64,6 +64,11 @@ def count_of(channel: Channel, queue: str) -> Dialogue[tuple[int, int]]:
     declared: object = answer.method  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # isinstance knows no type arguments
     assert isinstance(declared, Queue.DeclareOk)
     return declared.message_count, declared.consumer_count
+
+
+def declare_queue(channel: Channel, queue: str, arguments: dict[str, object]) -> Dialogue[None]:
+    """A durable queue that other connections may use."""
+    yield lambda then: channel.queue_declare(queue, durable=True, arguments=arguments, callback=then)
 
 
 class Line:

@@ -23,10 +23,14 @@ from typeddingo._io.amqp_outstanding import Outstanding
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.errors import ConfigError
 
-__all__ = ["ATTEMPTS", "Arrived", "Reader", "TaskConsumer"]
+__all__ = ["ATTEMPTS", "EXPIRES", "RETRIES", "Arrived", "Reader", "TaskConsumer"]
 
 ATTEMPTS = "tdg-attempts"
 """The header that counts the workers a task has taken with it."""
+RETRIES = "tdg-retries"
+"""How often it was run and failed."""
+EXPIRES = "tdg-expires"
+"""The end of its lifetime: milliseconds of Unix time."""
 SUSPECTS = "suspects"
 """The consumer tag."""
 QUIET_SECONDS = 0.02
@@ -52,6 +56,21 @@ class Arrived:
     suspect: bool
     """It comes from the queue of suspects."""
     acknowledged: bool = False
+    retries: int = 0
+    """How often it has failed and was put off."""
+    expires: float = 0.0
+    """Unix time after which it must not run."""
+    priority: int = 0
+
+    @property
+    def kept(self) -> dict[str, object]:
+        """What is written on it and must not be lost while it waits elsewhere."""
+        kept: dict[str, object] = {}
+        if self.retries:
+            kept[RETRIES] = self.retries
+        if self.expires:
+            kept[EXPIRES] = round(self.expires * 1000)
+        return kept
 
 
 class Reader(Protocol):
@@ -351,23 +370,28 @@ class TaskConsumer(Station):
 
     def delivered(self, message: Delivered) -> None:
         consumer, tag, redelivered, id, reply_to, _, headers, body = message
-        attempts = 0
+        attempts = retries = expires = 0
         if headers is not None:
             attempts = _count(headers.get(ATTEMPTS))
+            if RETRIES in headers:
+                retries = _count(headers[RETRIES])
+            if EXPIRES in headers:
+                expires = _count(headers[EXPIRES], 10**15)
         if self._counted:
             # Of a quorum queue we trust the count: its flag is also set for what was given back in peace.
             redelivered = headers is not None and _count(headers.get("x-delivery-count")) > 0
         self._outstanding.add(tag, consumer)
         self._last_arrival = time.monotonic()
-        self._reader.arrived(
-            Arrived(self.epoch, tag, body, id, reply_to, attempts, redelivered, suspect=consumer == SUSPECTS)
-        )
+        arrived = Arrived(self.epoch, tag, body, id, reply_to, attempts, redelivered, suspect=consumer == SUSPECTS)
+        if retries or expires:
+            arrived.retries, arrived.expires = retries, expires / 1000
+        self._reader.arrived(arrived)
         if self._when_quiet is not None and self._is_full:
             self._now_quiet(self._when_quiet)
         elif self._wanted != self._prefetch:
             self._adapt()
 
 
-def _count(value: object) -> int:
+def _count(value: object, most: int = 1_000_000) -> int:
     """A header is whatever a stranger has written."""
-    return min(value, 1_000_000) if isinstance(value, int) and value > 0 else 0
+    return min(value, most) if isinstance(value, int) and value > 0 else 0

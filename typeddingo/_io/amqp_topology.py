@@ -5,24 +5,48 @@ native: the default exchange; for each task a queue, one for suspects and one fo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from pika.channel import Channel
 
-from typeddingo._io.amqp_channel import Dialogue
+from typeddingo._io.amqp_channel import Dialogue, declare_queue
+from typeddingo._io.amqp_later import BACKSTOP, Levels, Wait
 from typeddingo._io.amqp_message import MAX_SHORT, Route
 from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo.errors import ConfigError
 
 __all__ = ["DingoTopology", "NativeTopology", "ResultQueue", "TaskQueue"]
 
-BACKSTOP = 1_000_000
-"""The server's own delivery limit: we count ourselves, because it counts lost connections and what was never started.
-Said aloud, because since RabbitMQ 4.0 one that is not said is 20."""
+DeclareQueue: TypeAlias = "Callable[[str, Channel], Dialogue[None]]"
 DEAD_SECONDS = 7 * 24 * 3600
 DEAD_LENGTH = 100_000
 """Dead letters are users' data and a finite number: the oldest go."""
+
+
+class TaskLife:
+    """The queues that the tasks of one name have only when they are asked for. For any thread."""
+
+    def __init__(self, name: Callable[[str], str], send: Route, levels: Levels, declare: DeclareQueue) -> None:
+        """``name``: of the queue of one kind; ``declare``: one as that of the tasks is."""
+        self._name = name
+        self._levels = levels
+        self._declare = declare
+        self._routes: dict[int, Route] = {0: send}
+
+    def to(self, priority: int) -> Route:
+        """Where a task of this priority waits for a worker: each has a queue of its own, because no queue of RabbitMQ
+        that is kept safe knows more than two. Raises ``ConfigError`` for a name that is too long for it."""
+        if (route := self._routes.get(priority)) is None:
+            queue = self._name(f"urgent.{priority}")
+            route = self._routes[priority] = Route("", queue, partial(self._declare, queue))
+        return route
+
+    def wait(self, seconds: float, priority: int) -> Wait:
+        """Where it waits for at least so many seconds before that. Raises ``ConfigError`` likewise."""
+        return self._levels.wait(seconds, self._name(f"due.{priority}"), self.to(priority))
 
 
 class TaskQueue(NamedTuple):
@@ -37,6 +61,8 @@ class TaskQueue(NamedTuple):
     """For whoever sends a task."""
     suspect: Route
     bury: Route
+    life: TaskLife | None = None
+    """What else may become of them; None: the layout has no place for it."""
 
 
 class ResultQueue(NamedTuple):
@@ -52,13 +78,14 @@ class NativeTopology:
     def __init__(self, settings: AmqpSettings) -> None:
         self._settings = settings
         self._namespace = settings.namespace
+        self._levels = Levels(settings.namespace)
 
     def task(self, name: str) -> TaskQueue:
         """Raises ``ConfigError`` for a name that AMQP cannot carry."""
         main, suspects, dead = (self._queue(kind, name) for kind in ("task", "suspect", "dead"))
 
-        def declare_main(channel: Channel) -> Dialogue[None]:
-            yield from declare_queue(channel, main, self._main_arguments(dead))
+        def declare_main(queue: str, channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, queue, self._main_arguments(dead))
 
         def declare_suspects(channel: Channel) -> Dialogue[None]:
             yield from declare_queue(channel, suspects, self._suspect_arguments(dead))
@@ -66,13 +93,15 @@ class NativeTopology:
         def declare_dead(channel: Channel) -> Dialogue[None]:
             yield from declare_queue(channel, dead, self._dead_arguments())
 
+        send = Route("", main, partial(declare_main, main))
         return TaskQueue(
             main,
             suspects,
             dead,
-            Route("", main, declare_main),
+            send,
             Route("", suspects, declare_suspects),
             Route("", dead, declare_dead),
+            TaskLife(lambda kind: self._queue(kind, name), send, self._levels, declare_main),
         )
 
     def reply_queue(self, id: str) -> str:
@@ -158,11 +187,6 @@ class DingoTopology:
             yield lambda then: channel.queue_bind(queue, self.RESULTS, key, callback=then)
 
         return ResultQueue(queue, Route(self.RESULTS, key, declare, self.CONTENT))
-
-
-def declare_queue(channel: Channel, queue: str, arguments: dict[str, object]) -> Dialogue[None]:
-    """A durable queue that other connections may use."""
-    yield lambda then: channel.queue_declare(queue, durable=True, arguments=arguments, callback=then)
 
 
 def _short(text: str, name: str) -> str:

@@ -21,7 +21,7 @@ from typeddingo.errors import ConfigError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
 
-__all__ = ["Intake", "Refused", "Tell"]
+__all__ = ["Intake", "PutOff", "Refused", "Tell"]
 
 Tell: TypeAlias = Callable[[EventLevel, EventCode, str, str, str], object]
 """Publishes an event: how bad, what kind, what, of which task, with which id."""
@@ -30,12 +30,24 @@ LOOK_SECONDS = 0.4
 """Between looks at whether less should be held: what goes back is with others within a second."""
 
 
+LONGEST_REASON = 16_000
+"""Characters of it that a dead letter has room for: what is written on a message must fit into one frame."""
+
+
 class Refused(NamedTuple):
     """A task that its worker does not want, and why."""
 
     message: Arrived
     receipt: Receipt
     reason: str
+
+
+class PutOff(NamedTuple):
+    """A task that is to be handed out again, after so many seconds; ``retries``: as often as it has then failed."""
+
+    message: Arrived
+    seconds: float
+    retries: int
 
 
 class Intake:
@@ -166,11 +178,25 @@ class Intake:
         """Put a task aside, with its reason."""
         if refused.receipt is Receipt.WORKER_NOT_FOUND:
             code, why = EventCode.WORKER_NOT_FOUND, "no worker here runs a task of this name"
+        elif refused.receipt is Receipt.FAILED:
+            code, why = EventCode.DEAD_LETTER, "it failed for good"
         else:
             code, why = EventCode.DEAD_LETTER, "its worker refused it for good"
         if refused.reason:
-            why = f"refused: {refused.reason}"
+            how = "failed" if refused.receipt is Receipt.FAILED else "refused"
+            why = f"{how}: {refused.reason[:LONGEST_REASON]}"
         self._bury(refused.message, code, why, refused.message.attempts + 1)
+
+    def put_off(self, put_off: PutOff) -> None:
+        """Let a task wait, and come again. One that the server has taken back comes again anyway, and at once."""
+        message = put_off.message
+        if self._queue.life is None or not self._consumer.holds(message):
+            self._consumer.nack(message.epoch, [message.tag], requeue=True)
+            return
+        message.retries = put_off.retries
+        self._move(1)
+        wait = self._queue.life.wait(put_off.seconds, message.priority)
+        self._mover.put_off(self._consumer, wait, message, self._moved)
 
     def give_back(self, messages: Sequence[Arrived]) -> None:
         """To the server, for others."""

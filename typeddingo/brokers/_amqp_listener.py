@@ -7,6 +7,7 @@ out only when nothing else of this process runs, and while it runs nothing joins
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Receipt
-from typeddingo.brokers._amqp_intake import Intake, Refused, Tell
+from typeddingo.brokers._amqp_intake import Intake, PutOff, Refused, Tell
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.errors import ConfigError
 
@@ -34,10 +35,11 @@ class _Settled(NamedTuple):
     done: list[Arrived]
     refused: list[Refused]
     returned: list[Arrived]
+    put_off: list[PutOff]
 
     @property
     def size(self) -> int:
-        return len(self.done) + len(self.refused) + len(self.returned)
+        return len(self.done) + len(self.refused) + len(self.returned) + len(self.put_off)
 
 
 class AmqpListener(Listener):
@@ -105,7 +107,7 @@ class AmqpListener(Listener):
     def settle(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
         """See ``Listener.settle``. A delivery that is settled already is left as it is."""
         intake = self._intake
-        settled = _Settled([], [], [])
+        settled = _Settled([], [], [], [])
         with self._changed:
             for delivery, receipt in receipts:
                 if (message := intake.held.pop(delivery, None)) is None:
@@ -114,6 +116,9 @@ class AmqpListener(Listener):
                     settled.done.append(message)
                 elif receipt is Receipt.GIVE_BACK:
                     settled.returned.append(message)
+                elif receipt is Receipt.RETRY or receipt is Receipt.LATER:
+                    retries = message.retries + (receipt is Receipt.RETRY)
+                    settled.put_off.append(PutOff(message, delivery.delay, retries))
                 else:
                     settled.refused.append(Refused(message, receipt, delivery.reason))
             if not (count := settled.size):
@@ -215,7 +220,9 @@ class AmqpListener(Listener):
         return ()
 
     def _hand_out(self, message: Arrived) -> Delivery:
-        delivery = Delivery(message.body, self, message, message.reply_to, message.attempts + 1)
+        delivery = Delivery(message.body, self, message, message.reply_to, message.attempts + 1, message.retries)
+        if message.expires:
+            delivery.expired = message.expires <= time.time()
         self._intake.held[delivery] = message
         return delivery
 
@@ -225,6 +232,8 @@ class AmqpListener(Listener):
         intake.ack([message for message in settled.done if not message.acknowledged])
         for refused in settled.refused:
             intake.bury(refused)
+        for put_off in settled.put_off:
+            intake.put_off(put_off)
         if settled.returned:
             intake.give_back(settled.returned)
         intake.when_sent(partial(self._gate.leave, count))

@@ -1,4 +1,5 @@
-"""Puts a message that was delivered here somewhere else: among the suspects, the dead, or back. Used by the listeners.
+"""Puts a message that was delivered here somewhere else: among the suspects, the dead, those that wait, or back. Used
+by the listeners.
 
 Published first, acknowledged when that is confirmed: it is in two places for a moment and never in none.
 """
@@ -12,6 +13,7 @@ from functools import partial
 
 from typeddingo._io.amqp_answer import Answer
 from typeddingo._io.amqp_consumer import ATTEMPTS, Arrived, TaskConsumer
+from typeddingo._io.amqp_later import Wait
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo._io.amqp_publisher import Publisher
 from typeddingo.errors import SendError
@@ -50,7 +52,11 @@ class Mover:
         self, consumer: TaskConsumer, route: Route, message: Arrived, attempts: int, done: Callable[[], object]
     ) -> None:
         """Among those that run alone; ``attempts`` workers have died with it."""
-        self._publish(_Move(consumer, route, message, done, {ATTEMPTS: attempts}))
+        self._publish(_Move(consumer, route, message, done, message.kept | {ATTEMPTS: attempts}))
+
+    def put_off(self, consumer: TaskConsumer, wait: Wait, message: Arrived, done: Callable[[], object]) -> None:
+        """Where it waits until it is handed out again. Of workers that died with it nothing is kept."""
+        self._publish(_Move(consumer, wait.route, message, done, message.kept | wait.headers))
 
     def bury(
         self,
@@ -77,7 +83,9 @@ class Mover:
         """To their queue, as if nobody had had them. A server that would count that as a failure gets them anew.
         ``done`` is called once for each."""
         for message in messages:
-            headers: dict[str, object] = {ATTEMPTS: message.attempts} if message.attempts else {}
+            headers = message.kept
+            if message.attempts:
+                headers[ATTEMPTS] = message.attempts
             to = suspects if message.suspect else route
             move = _Move(consumer, to, message, done, headers, stubborn=False)
             if consumer.gives_back_for_free and not message.acknowledged:

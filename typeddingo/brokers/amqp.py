@@ -7,6 +7,7 @@ dingo: Go dingo's names and semantics, at most once.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 from typeddingo._io.amqp_answer import Answer
@@ -17,18 +18,21 @@ from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_terms import message_on
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.role import Role, need_roles
+from typeddingo.terms import AT_ONCE
 
 __all__ = ["AmqpBroker", "connect"]
 
+FEATURES = Feature.LATER | Feature.EXPIRY
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -87,11 +91,20 @@ class AmqpBroker(NamedBroker, Inspector):
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
-        Raises ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry, and ``SendError`` once closed."""
-        for meta, body, _ in parcels:
+        An ``eta`` and an ``expires`` are moments of this computer's clock, a ``delay`` is counted by the server. Raises
+        ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry or a delay that is too long, and
+        ``SendError`` once closed."""
+        usual = True
+        for meta, body, terms in parcels:
             if len(body) > self._max_frame:
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
+            if terms is not AT_ONCE:
+                usual = False
         answer = _Confirmation(len(parcels), self.settings.send_timeout)
+        if not usual:
+            now = time.time()
+            self._publisher.publish([message_on(self._queue(each.meta.name), each, answer, now) for each in parcels])
+            return answer
         native = self.carries_reply_to
         messages = [
             Message(self._queue(meta.name).send, body, answer, id=meta.id, reply_to=meta.reply_to if native else "")
@@ -99,6 +112,11 @@ class AmqpBroker(NamedBroker, Inspector):
         ]
         self._publisher.publish(messages)
         return answer
+
+    @property
+    def features(self) -> Feature:
+        """In the native layout: later (for 77 days at most, in steps of 0.05 s) and expiry."""
+        return FEATURES if self.settings.layout == "native" else Feature.NONE
 
     @property
     def longest_run(self) -> float:
@@ -164,7 +182,8 @@ class AmqpBroker(NamedBroker, Inspector):
 
     def queue(self, name: str) -> QueueState:
         """See ``Inspector.queue``. RabbitMQ tells a client how many tasks wait, not how many workers hold: ``running``
-        counts those in the hands of this object only."""
+        counts those in the hands of this object only. Those that are not due yet are not counted: they wait together
+        with those of all other names."""
         return self._inspector.queue(name, self._queue(name))
 
     def dead(self, name: str, limit: int = 100) -> Sequence[DeadTask]:
