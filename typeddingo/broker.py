@@ -196,9 +196,10 @@ class Listener(abc.ABC):
         self.settle([(delivery, Receipt.OK) for delivery in deliveries])
         return True
 
-    def free(self, meta: Meta, key: str) -> None:  # noqa: B027  # most brokers keep no keys
+    def free(self, meta: Meta, key: str, seconds: float) -> None:  # noqa: B027  # most brokers keep no keys
         """Hook (``Feature.UNIQUE``): this task has failed for good, so the next one with its key (``Terms.unique``) is
-        not the same any more. Blocks. Never raises: a key that cannot be freed is free when its time is over."""
+        not the same any more. ``seconds``: its ``Terms.unique_for``. Blocks. Never raises: a key that cannot be freed
+        is free when its time is over."""
 
     @abc.abstractmethod
     def close(self) -> None:

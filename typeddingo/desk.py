@@ -121,7 +121,7 @@ class Desk:
             )
             self._runtime.publish(Role.WORKER, EventLevel.ERROR, EventCode.GENERIC, what, task=task.name, id=task.id)
         else:
-            self._outbox.free(delivery.listener, meta, unique)
+            self._outbox.free(delivery.listener, meta, unique, self.entry.unique_for or 0.0)
 
     def _is_cancelled(self, task: TaskMessage) -> bool:
         return bool(self._cancelled) and (task.name, task.id) in self._cancelled

@@ -48,7 +48,7 @@ class Outbox:
         self._reporter = reporter
         self._has_hook = reporter is not None and type(reporter).before_report is not Reporter.before_report
         self._items: deque[Finished] = deque()
-        self._freed: deque[tuple[Listener, Meta, str]] = deque()
+        self._freed: deque[tuple[Listener, Meta, str, float]] = deque()
         self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
 
     def __bool__(self) -> bool:
@@ -59,9 +59,9 @@ class Outbox:
         """Keep it for the next ``flush``."""
         self._items.append(item)
 
-    def free(self, listener: Listener, meta: Meta, key: str) -> None:
+    def free(self, listener: Listener, meta: Meta, key: str, seconds: float) -> None:
         """See ``Listener.free``; done before the report of the failure leaves: who hears of it may send again."""
-        self._freed.append((listener, meta, key))
+        self._freed.append((listener, meta, key, seconds))
 
     def before_report(self, meta: Meta) -> None:
         """The first report of a task is about to be added."""
@@ -89,8 +89,8 @@ class Outbox:
     def _send_all(self) -> bool:
         items = [self._items.popleft() for _ in range(len(self._items))]
         while self._freed:
-            listener, meta, key = self._freed.popleft()
-            listener.free(meta, key)
+            listener, meta, key, seconds = self._freed.popleft()
+            listener.free(meta, key, seconds)
         return not items or self._send(items)
 
     def _send(self, items: list[Finished]) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from typeddingo.backend import ReportStream, Store
 from typeddingo.broker import Confirmation
+from typeddingo.errors import ResultClosed
 from typeddingo.message import Meta
 from typeddingo.outcome import Outcome
 from typeddingo.role import Role
@@ -133,7 +134,16 @@ class SharedStore(Store):
 
     def reattach(self, meta: Meta) -> ReportStream:
         """See ``Store.reattach``."""
-        return self._store.reattach(meta)
+        if type(self._store).reattach is not Store.reattach:
+            return self._store.reattach(meta)
+        stream = ReportStream(meta)
+        stream.end(
+            ResultClosed(
+                f"an equal call of another process stands for this one, with id {meta.id!r}, and "
+                f"{type(self._store).__name__} keeps no reports for other processes: a Redis backend does"
+            )
+        )
+        return stream
 
     @property
     def reply_to(self) -> str:

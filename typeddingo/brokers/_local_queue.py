@@ -172,7 +172,7 @@ class LocalListener(Listener):
         if refused:
             self._memory.bury(refused)
 
-    def free(self, meta: Meta, key: str) -> None:
+    def free(self, meta: Meta, key: str, seconds: float) -> None:
         """See ``Listener.free``."""
         self._memory.free(meta, key)
 

@@ -122,7 +122,7 @@ class RedisListener(TurnListener):
         with self._lock:
             return len(ids) == len(deliveries) and self._ending.keys().isdisjoint(ids)
 
-    def free(self, meta: Meta, key: str) -> None:
+    def free(self, meta: Meta, key: str, seconds: float) -> None:
         """See ``Listener.free``."""
         with contextlib.suppress(ConnectionLost, ConfigError):
             self._server.run(lambda link: link.call(self.queue.free(meta, key)))

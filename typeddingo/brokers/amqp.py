@@ -23,6 +23,7 @@ from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_terms import message_on
+from typeddingo.brokers._amqp_unique import UniqueAnswer, Uniques
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
@@ -32,7 +33,7 @@ from typeddingo.terms import AT_ONCE
 
 __all__ = ["AmqpBroker", "connect"]
 
-FEATURES = Feature.LATER | Feature.EXPIRY
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.UNIQUE
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -67,6 +68,7 @@ class AmqpBroker(NamedBroker, Inspector):
         self._sending = Link(self.settings, "publisher", threads, self._tell_producer)
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
         self._publisher = Publisher(self._sending)
+        self._uniques = Uniques(self._sending, self._publisher)
         self._mover = Mover(self._publisher)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
         self._gate = Gate()
@@ -101,6 +103,8 @@ class AmqpBroker(NamedBroker, Inspector):
             if terms is not AT_ONCE:
                 usual = False
         answer = _Confirmation(len(parcels), self.settings.send_timeout)
+        if not usual and parcels[0].terms.unique and len(parcels) == 1:
+            return self._send_unique(parcels[0])
         if not usual:
             now = time.time()
             self._publisher.publish([message_on(self._queue(each.meta.name), each, answer, now) for each in parcels])
@@ -111,6 +115,13 @@ class AmqpBroker(NamedBroker, Inspector):
             for meta, body, _ in parcels
         ]
         self._publisher.publish(messages)
+        return answer
+
+    def _send_unique(self, parcel: Parcel) -> Confirmation:
+        meta, terms, timeout = parcel.meta, parcel.terms, self.settings.send_timeout
+        message = message_on(self._queue(meta.name), parcel, Answer(1, timeout), time.time())
+        answer = UniqueAnswer(1, timeout)
+        self._uniques.send(message, meta, terms.unique, terms.unique_for, answer)
         return answer
 
     @property
@@ -146,6 +157,7 @@ class AmqpBroker(NamedBroker, Inspector):
                 self._tell,
                 prefetch,
                 self._forget,
+                self._uniques.free,
             )
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
@@ -171,6 +183,7 @@ class AmqpBroker(NamedBroker, Inspector):
             listener.release()
         self._gate.close()
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._uniques.close()
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.close(deadline)
