@@ -258,6 +258,7 @@ class App(TaskDecorator):
             timeout=spec.timeout,
             retry=spec.retry,
             unique_for=spec.unique_for,
+            bounds=spec.bounds,
             key=spec.key,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.terms import AT_ONCE, Terms
@@ -229,6 +230,11 @@ class Consumer(Adapter):
     def add_listener(self, prefetch: int = 1) -> Listener:
         """A new listener that holds at most ``prefetch`` unsettled deliveries (Go: ``AddListener``)."""
 
+    def limiter(self) -> Limiter | None:
+        """Hook: what counts the tasks of all workers that take from this broker. Always the same object, closed with
+        this one; None: it cannot. Does not block."""
+        return None
+
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:
         """Close every listener (Go: ``StopAllListeners``). Idempotent."""
@@ -244,6 +250,11 @@ class NamedConsumer(Adapter):
     @abc.abstractmethod
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """As ``Consumer.add_listener``, for the tasks called ``name``."""
+
+    def limiter(self) -> Limiter | None:
+        """Hook: what counts the tasks of all workers that take from this broker. Always the same object, closed with
+        this one; None: it cannot. Does not block."""
+        return None
 
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:

@@ -16,6 +16,7 @@ from typeddingo.contract import Contract
 from typeddingo.converter import Converter
 from typeddingo.errors import ConfigError, SignatureError
 from typeddingo.ids import IDMaker, IDMakerID
+from typeddingo.limits import Bounds, bounds_of
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.method import MethodConverter, is_method, typed_self
 from typeddingo.option import Option
@@ -47,10 +48,18 @@ class TaskSpec:
     timeout: float | None = None
     retry: RetryPolicy | None = None
     unique_for: float | None = None
+    limit: str | None = None
+    max_running: int | None = None
     key: KeyFunction | None = None
     """Given later, to the handle."""
 
+    @property
+    def bounds(self) -> Bounds | None:
+        """The two limits, read. Raises ``ConfigError``."""
+        return bounds_of(self.limit, self.max_running)
+
     def __post_init__(self) -> None:
+        _ = self.bounds  # raises
         for name in ("timeout", "unique_for"):
             seconds: object = getattr(self, name)
             if seconds is None:
@@ -93,6 +102,11 @@ class TaskSettings(TypedDict, total=False):
     unique_for: float | None
     """Seconds, counted from the sending: an equal call sends nothing meanwhile, its result is the first one's. Equal
     are calls with the same arguments, or what ``Task.key`` says. When the first has failed the next is sent."""
+    limit: str | None
+    """How often it starts at most, over all workers: ``"10/s"``, ``"100/min"``, ``"5/h"``, ``"10/30s"``; in any stretch
+    of that length. With ``Task.key``, for each key. What comes too early waits, and holds no worker meanwhile."""
+    max_running: int | None
+    """How many run at the same time at most, over all workers; with ``Task.key``, for each key."""
 
 
 class Decorate(Protocol):

@@ -15,6 +15,7 @@ from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
+from typeddingo.limits import Bounds
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
@@ -51,6 +52,8 @@ class Entry:
     """Whether it runs again when it has failed; None: never."""
     unique_for: float | None = None
     """Seconds for which an equal call is the same one; None: none ever is."""
+    bounds: Bounds | None = None
+    """How often, and how many at a time, it may run; None: as often as it likes."""
     key: KeyFunction | None = None
     """What makes calls equal, and what limits count by."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
@@ -73,6 +76,10 @@ class Entry:
         if self.key is None:
             return key_of_arguments(self.contract, args, kwargs)
         return key_of_function(self.contract, self.key, args, kwargs)
+
+    def limit_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """What its limits count a checked call by; empty: all of them together."""
+        return "" if self.key is None else key_of_function(self.contract, self.key, args, kwargs)
 
 
 class Registry:

@@ -8,7 +8,7 @@ import threading
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
 from typeddingo.bridges.adapters import Adapters
-from typeddingo.broker import Adapter, Consumer, Feature, Listener
+from typeddingo.broker import Consumer, Feature, Listener, NamedConsumer
 from typeddingo.cancelled import TaskKey
 from typeddingo.config import Ack, Config
 from typeddingo.desk import Desk
@@ -52,7 +52,7 @@ class Crew:
             source = self._source(entry, count)
             left = count
             for size in [count] if entry.contract.is_async else group_sizes(count, share):
-                desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
+                desk = self._desk(entry, reporter)
                 left -= self._start(desk, source, size)
             return left
 
@@ -91,6 +91,17 @@ class Crew:
                 "option=Option(ignore_report=True)"
             )
         return self._adapters.reporter
+
+    def _desk(self, entry: Entry, reporter: Reporter | None) -> Desk:
+        consumer = self._adapters.consumer or self._adapters.named_consumer
+        if entry.bounds is None or consumer is None or (limiter := consumer.limiter()) is None:
+            return Desk(self._runtime, self._registry, entry, reporter, self._flusher)
+        from typeddingo.limited_desk import LimitedDesk  # few apps limit anything
+
+        bounds = entry.bounds
+        return LimitedDesk(
+            self._runtime, self._registry, entry, reporter, self._flusher, bounds=bounds, limiter=limiter
+        )
 
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
@@ -151,12 +162,17 @@ class Crew:
         self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
 
 
-def _need(entry: Entry, consumer: Adapter, config: Config) -> None:
+def _need(entry: Entry, consumer: Consumer | NamedConsumer, config: Config) -> None:
     """What a task is set to and the broker cannot do is said before it is relied upon."""
     if entry.retry is not None and Feature.LATER not in consumer.features:
         raise ConfigError(
             f"allocate({entry.name!r}): it has retries, and {type(consumer).__name__} as it is set up cannot put "
             "a task off: take retries= away, or use another broker or layout"
+        )
+    if entry.bounds is not None and (consumer.limiter() is None or Feature.LATER not in consumer.features):
+        raise ConfigError(
+            f"allocate({entry.name!r}): it is limited, and {type(consumer).__name__} as it is set up cannot count the "
+            "tasks of all workers: take limit= and max_running= away, or use another broker or layout"
         )
     if entry.retry is not None and config.ack is Ack.EARLY:
         raise ConfigError(

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
@@ -25,6 +26,7 @@ from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
 from typeddingo.firsts import Firsts
+from typeddingo.limiter_memory import MemoryLimiter
 from typeddingo.message import TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
@@ -34,6 +36,9 @@ from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
+
+if TYPE_CHECKING:
+    from typeddingo.bridges.local_gate import LocalGate
 
 __all__ = ["LocalBridge"]
 
@@ -47,6 +52,7 @@ class LocalBridge(Bridge):
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
         self._firsts: Firsts[Outcome] = Firsts(time.monotonic)
+        self._limiter = MemoryLimiter(time.monotonic)
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
         runtime.cancelled.watch(self._cancel)
 
@@ -210,21 +216,42 @@ class LocalBridge(Bridge):
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
         marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
+        gate = self._gate(entry, life)
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
-            return LoopPool(
-                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper, life), self._shut
-            )
-        run = through_wire if marshal else by_reference
+
+            def new_work(slot: Slot[Local]) -> Callable[[Local], Coroutine[object, None, None]]:
+                run = work(entry, slot, runtime.timekeeper, life)
+                return run if gate is None else gate.around_async(run)
+
+            return LoopPool(runtime.loop, self._new_slot, new_work, self._shut)
+        kind = through_wire if marshal else by_reference
+
+        def new_run(slot: Slot[Local]) -> Callable[[Local], None]:
+            run = kind(entry, slot, runtime.timekeeper, life)
+            return run if gate is None else gate.around(run)
+
         return ThreadPool(
             entry.name,
             runtime.threads,
             self._new_slot,
-            lambda slot: run(entry, slot, runtime.timekeeper, life),
+            new_run,
             self._shut,
         )
+
+    def _gate(self, entry: Entry, life: LocalLife) -> LocalGate | None:
+        """Of a task that is limited."""
+        if entry.bounds is None:
+            return None
+        from typeddingo.bridges.local_gate import LocalGate  # few apps limit anything
+
+        return LocalGate(entry, entry.bounds, self._limiter, life, self._put_off)
+
+    def _put_off(self, call: Local, seconds: float) -> None:
+        if not self._later.put(call, seconds):
+            self._shut(call)
 
     def _new_slot(self) -> Slot[Local]:
         return Slot(self._describe)

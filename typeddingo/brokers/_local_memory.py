@@ -19,6 +19,8 @@ from typeddingo.brokers._local_queue import LocalListener, LocalQueue, Waiting
 from typeddingo.errors import ConfigError, QueueFull, SendError
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.firsts import Firsts
+from typeddingo.limiter_memory import MemoryLimiter
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.terms import AT_ONCE
@@ -101,6 +103,7 @@ class LocalMemory:
         self._tell_cancelled: tuple[Callable[[str, str], object], ...] = ()
         self._cancelled: set[tuple[str, str]] = set()
         self.clock: Callable[[], float] = clock
+        self.limiter: Limiter = MemoryLimiter(clock)
         self._firsts: Firsts[str] = Firsts(clock)
         self._closed = False
 

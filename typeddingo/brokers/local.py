@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typeddingo.broker import Broker, Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._local_memory import DeadLetter, LocalMemory
 from typeddingo.events import EventSource
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
@@ -38,6 +39,10 @@ class _Local:
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
         """See ``Consumer.watch_cancelled``."""
         self._memory.watch_cancelled(tell)
+
+    def limiter(self) -> Limiter:
+        """See ``Consumer.limiter``."""
+        return self._memory.limiter
 
     def dead(self) -> list[DeadLetter]:
         """The tasks that were refused for good, oldest first; the list is bounded, the oldest go first."""
