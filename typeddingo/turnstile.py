@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from typeddingo.limits import Bounds
 
-__all__ = ["GRACE", "MARGIN", "State", "Turnstile"]
+__all__ = ["GRACE", "GUESS", "LONG", "PATIENCE", "SOON", "State", "Turnstile", "window_of"]
 
 GRACE = 1.5
 """Seconds for which a place is kept for somebody who is due."""
@@ -106,7 +106,7 @@ class Turnstile:
 
     def _clean(self, bounds: Bounds, now: float) -> None:
         if bounds.rate is not None and self._starts:
-            self._starts = self._starts[bisect_right(self._starts, now - _window(bounds.rate.seconds)) :]
+            self._starts = self._starts[bisect_right(self._starts, now - window_of(bounds.rate.seconds)) :]
         if self._running:
             self._running = {id: times for id, times in self._running.items() if times[1] > now}
         late = bisect_left(self._waiting, (now - GRACE, ""))
@@ -130,7 +130,7 @@ class Turnstile:
             if place >= free:
                 rounds, at = divmod(place - free, rate.times)
                 start = self._starts[at] if 0 <= at < len(self._starts) else now
-                wait = max(wait, min(start - now + _window(rate.seconds) * (rounds + 1), LONG))
+                wait = max(wait, min(start - now + window_of(rate.seconds) * (rounds + 1), LONG))
         if bounds.most is not None:
             before = place - (bounds.most - len(self._running)) + 1
             if before > 0:
@@ -138,5 +138,6 @@ class Turnstile:
         return wait
 
 
-def _window(seconds: float) -> float:
+def window_of(seconds: float) -> float:
+    """The window of a rate, with its margin."""
     return seconds + min(MARGIN, MARGIN * seconds)

@@ -23,6 +23,7 @@ from typeddingo.brokers._redis_compose import compose
 from typeddingo.brokers._redis_dead import DeadLetters, dead_id
 from typeddingo.brokers._redis_keeper import Keeper
 from typeddingo.brokers._redis_layout import Layout
+from typeddingo.brokers._redis_limits import RedisLimiter
 from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_overtaking import CANCEL
 from typeddingo.brokers._redis_queue import RedisQueue
@@ -31,6 +32,7 @@ from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_unique import freed_of
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 
 __all__ = ["Streams"]
@@ -51,6 +53,7 @@ class Streams(Layout[RedisListener]):
         self._gate = Gate()
         self._suspects = Suspects(self._gate, self._make_way)
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
+        self._limiter = RedisLimiter(server, self._keys, threads)
         self._letters = DeadLetters(server, self._keys)
         self._tellers: tuple[Callable[[str, str], object], ...] = ()
 
@@ -74,7 +77,11 @@ class Streams(Layout[RedisListener]):
             self._tell_cancelled,
         )
 
+    def limiter(self) -> Limiter | None:
+        return self._limiter
+
     def _stop(self) -> None:
+        self._limiter.close()
         self._keeper.stop()
         self._gate.close()
 

@@ -20,6 +20,7 @@ from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
 from typeddingo.brokers._amqp_inspector import AmqpInspector
+from typeddingo.brokers._amqp_limits import AmqpLimiter
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_terms import message_on
@@ -28,6 +29,7 @@ from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.role import Role, need_roles
 from typeddingo.terms import AT_ONCE
 
@@ -69,6 +71,7 @@ class AmqpBroker(NamedBroker, Inspector):
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
         self._publisher = Publisher(self._sending)
         self._uniques = Uniques(self._sending, self._publisher)
+        self._limiter = AmqpLimiter(self._sending, self._publisher, threads)
         self._mover = Mover(self._publisher)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
         self._gate = Gate()
@@ -163,6 +166,10 @@ class AmqpBroker(NamedBroker, Inspector):
         listener.start(self.settings.connect_timeout)
         return listener
 
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``: by the clocks of the workers, which must agree. None in the dingo layout."""
+        return self._limiter if self.settings.layout == "native" else None
+
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
         with self._lock:
@@ -184,6 +191,7 @@ class AmqpBroker(NamedBroker, Inspector):
         self._gate.close()
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._uniques.close()
+        self._limiter.close()
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.close(deadline)

@@ -18,6 +18,7 @@ from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 
@@ -81,6 +82,10 @@ class RedisBroker(NamedBroker, Inspector):
             raise ConfigError("RedisBroker.add_listener(prefetch): expected at least 1")
         self._server.greet()
         return self._layout.listen(name, prefetch)
+
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``: slots are leases, as tasks are. None in ``layout=dingo``."""
+        return self._layout.limiter()
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
