@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from pika.channel import Channel
 
@@ -34,6 +34,7 @@ __all__ = ["AmqpLimiter"]
 
 LEASE = 15.0
 """Seconds for which a slot is kept without a sign of life: what a worker holds that dies comes back then."""
+CLOSE = 1.0
 PAUSE = 0.01
 """Seconds between looks at a state that somebody else has."""
 LOST = 2.0
@@ -54,6 +55,21 @@ class _Kept(NamedTuple):
     turnstile: Turnstile
 
 
+Change: TypeAlias = "Callable[[Turnstile], float | None]"
+
+
+class _Errand:
+    """Something to be done to the state in a queue."""
+
+    __slots__ = ("change", "error", "queue", "waits")
+
+    def __init__(self, queue: str, change: Change) -> None:
+        self.queue = queue
+        self.change = change
+        self.waits: float | None = None
+        self.error: TypedDingoError | None = None
+
+
 class AmqpLimiter(Limiter):
     """Thread-safe. One exchange at a time."""
 
@@ -65,18 +81,20 @@ class AmqpLimiter(Limiter):
         self._one = threading.Lock()  # whoever talks to the server
         self._lock = threading.Lock()
         self._held: dict[Want, None] = {}
+        self._waiting: list[_Errand] = []
         self._declared: dict[str, float] = {}
         """When we last said that a queue is wanted."""
         self._released: list[Want] = []
         self._wake = threading.Event()
         self._started = False
         self._closed = False
+        self._ended = threading.Event()
 
     def acquire(self, wants: Sequence[Want]) -> Sequence[float]:
         """See ``Limiter.acquire``."""
         waits: list[float] = []
         for want in wants:
-            wait = self._change(want, lambda turnstile: turnstile.ask(want.id, want.bounds, time.time(), LEASE))
+            wait = self._change(want, partial(_ask, want))
             waits.append(wait)
             if not wait and want.bounds.most is not None:
                 self._hold(want)
@@ -89,9 +107,11 @@ class AmqpLimiter(Limiter):
         self._wake.set()
 
     def close(self) -> None:
-        """Release what there is, and end the thread. Idempotent."""
+        """Release what there is, and end the thread. Idempotent; takes a second at most."""
         self._closed = True
         self._wake.set()
+        if self._started:
+            self._ended.wait(CLOSE)
 
     def _hold(self, want: Want) -> None:
         with self._lock:
@@ -101,45 +121,69 @@ class AmqpLimiter(Limiter):
                 self._threads.start("limits", self._run)
 
     def _run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            self._ended.set()
+
+    def _keep(self) -> None:
         renewed = time.monotonic()
         while True:
             self._wake.wait(LEASE / 3)
             self._wake.clear()
             with self._lock:
                 released, self._released = self._released, []
-            self._for_each(released, lambda want: lambda turnstile: turnstile.release(want.id, time.time()))
+            self._for_each(released, _release)
             if self._closed:
                 return
             if time.monotonic() - renewed > LEASE / 3:
                 renewed = time.monotonic()
-                self._for_each(
-                    list(self._held), lambda want: lambda turnstile: turnstile.renew(want.id, time.time() + LEASE)
-                )
+                self._for_each(list(self._held), _renew)
 
-    def _for_each(self, wants: Sequence[Want], change: Callable[[Want], Callable[[Turnstile], None]]) -> None:
+    def _for_each(self, wants: Sequence[Want], change: Callable[[Want, Turnstile], None]) -> None:
         """What fails is made good for by the end of the lease."""
         for want in wants:
             try:
-                self._change(want, change(want))
+                self._change(want, partial(change, want))
             except TypedDingoError:
                 continue
 
-    def _change(self, want: Want, change: Callable[[Turnstile], float | None]) -> float:
+    def _change(self, want: Want, change: Change) -> float:
+        """Whoever talks to the server does so for all who wait for the same state."""
         digest = blake2b(f"{want.name}\0{want.key}".encode(), digest_size=16).hexdigest()
-        queue = f"{self._link.settings.namespace}.limit.{digest}"
+        errand = _Errand(f"{self._link.settings.namespace}.limit.{digest}", change)
+        with self._lock:
+            self._waiting.append(errand)
         with self._one:
-            try:
-                wait = run(self._link, partial(self._turn, queue, change), self._timeout)
-            except LookupError as error:
-                self._declared.pop(queue, None)
-                raise ConnectionLost(f"{self._link.settings.address}: the queue of a limit was deleted") from error
-        if wait is None:
-            raise ConnectionLost(f"{self._link.settings.address}: what is running could not be noted")
-        return wait
+            if errand.waits is None and errand.error is None:
+                with self._lock:
+                    together = [each for each in self._waiting if each.queue == errand.queue]
+                    self._waiting = [each for each in self._waiting if each.queue != errand.queue]
+                self._run_all(errand.queue, together)
+        if errand.error is not None:
+            raise ConnectionLost(str(errand.error)) from errand.error
+        return errand.waits or 0.0
 
-    def _turn(
-        self, queue: str, change: Callable[[Turnstile], float | None], channel: Channel
-    ) -> Dialogue[float | None]:
+    def _run_all(self, queue: str, errands: Sequence[_Errand]) -> None:
+        where = self._link.settings.address
+        try:
+            changes = [errand.change for errand in errands]
+            waits = run(self._link, partial(self._turn, queue, changes), CLOSE if self._closed else self._timeout)
+            if waits is None:
+                raise ConnectionLost(f"{where}: what is running could not be noted")
+        except LookupError:
+            self._declared.pop(queue, None)
+            error: TypedDingoError = ConnectionLost(f"{where}: the queue of a limit was deleted")
+        except TypedDingoError as failed:
+            error = failed
+        else:
+            for errand, wait in zip(errands, waits, strict=True):
+                errand.waits = wait
+            return
+        for errand in errands:
+            errand.error = error
+
+    def _turn(self, queue: str, changes: Sequence[Change], channel: Channel) -> Dialogue[list[float] | None]:
         """None: it could not be noted."""
         if time.monotonic() - self._declared.get(queue, -math.inf) > DECLARED:
             if len(self._declared) > MANY:
@@ -159,19 +203,31 @@ class AmqpLimiter(Limiter):
                 asked = True
             yield lambda then: self._link.later(PAUSE, partial(then, None))
         tag, version, turnstile = kept
-        wait = change(turnstile) or 0.0
+        waits = [change(turnstile) or 0.0 for change in changes]
         state = json.dumps({"version": version + 1, **turnstile.state()}).encode()
         if (yield from self._store(queue, state)) is not None:
             return None
         if tag:
             channel.basic_ack(tag)
-        return wait
+        return waits
 
     def _store(self, queue: str, body: bytes) -> Dialogue[Exception | None]:
         answer = Answer(1, self._timeout)
         self._publisher.publish([Message(Route("", queue), body, answer)])
         error = yield lambda then: answer.add_done_callback(lambda error: self._link.submit(partial(then, error)))
         return error if isinstance(error, Exception) else None
+
+
+def _ask(want: Want, turnstile: Turnstile) -> float:
+    return turnstile.ask(want.id, want.bounds, time.time(), LEASE)
+
+
+def _release(want: Want, turnstile: Turnstile) -> None:
+    turnstile.release(want.id, time.time())
+
+
+def _renew(want: Want, turnstile: Turnstile) -> None:
+    turnstile.renew(want.id, time.time() + LEASE)
 
 
 ONE: dict[str, object] = {"x-max-length": 1, "x-overflow": "reject-publish"}

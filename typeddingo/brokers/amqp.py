@@ -188,10 +188,10 @@ class AmqpBroker(NamedBroker, Inspector):
             listener.close()
         for listener in listeners:
             listener.release()
+        self._limiter.close()
         self._gate.close()
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._uniques.close()
-        self._limiter.close()
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.close(deadline)
