@@ -196,26 +196,34 @@ class AmqpLimiter(Limiter):
         while (kept := (yield from _get(channel, getter, queue))) is None:
             if not asked or time.monotonic() - since > LOST:
                 # It was never made, or is in somebody's hands: only one can say that he makes it.
-                made = yield from self._store(f"{queue}.made", b"")
+                made = yield from self._store(channel, f"{queue}.made", b"")
                 if made is None or time.monotonic() - since > LOST:
                     kept = _Kept(0, 0, Turnstile())
                     break
                 asked = True
-            yield lambda then: self._link.later(PAUSE, partial(then, None))
+            yield lambda then: self._link.later(PAUSE, partial(_go_on, channel, then))
         tag, version, turnstile = kept
         waits = [change(turnstile) or 0.0 for change in changes]
         state = json.dumps({"version": version + 1, **turnstile.state()}).encode()
-        if (yield from self._store(queue, state)) is not None:
+        if (yield from self._store(channel, queue, state)) is not None:
             return None
         if tag:
             channel.basic_ack(tag)
         return waits
 
-    def _store(self, queue: str, body: bytes) -> Dialogue[Exception | None]:
+    def _store(self, channel: Channel, queue: str, body: bytes) -> Dialogue[Exception | None]:
         answer = Answer(1, self._timeout)
         self._publisher.publish([Message(Route("", queue), body, answer)])
-        error = yield lambda then: answer.add_done_callback(lambda error: self._link.submit(partial(then, error)))
+        error = yield lambda then: answer.add_done_callback(
+            lambda error: self._link.submit(partial(_go_on, channel, then, error))
+        )
         return error if isinstance(error, Exception) else None
+
+
+def _go_on(channel: Channel, then: Callable[[object], None], answer: object = None) -> None:
+    """Unless the channel is gone, and the dialogue on it."""
+    if channel.is_open:
+        then(answer)
 
 
 def _ask(want: Want, turnstile: Turnstile) -> float:

@@ -216,7 +216,19 @@ class Uniques(Station):
             there, _consumers = yield from count_of(channel, queue)
             if there:
                 return
-            yield lambda then: self.link.later(PAUSE, partial(then, None))
+            yield self._pause(self._current)
+
+    def _pause(self, job: _Job | None) -> Callable[[Callable[[object], None]], object]:
+        epoch = self.epoch
+
+        def wait(then: Callable[[object], None]) -> None:
+            def go_on() -> None:
+                if self.epoch == epoch and self._current is job and self.channel is not None:
+                    then(None)
+
+            self.link.later(PAUSE, go_on)
+
+        return wait
 
     def _answer_to(self, job: _Job, answer: Answer) -> Callable[[Callable[[object], None]], object]:
         """The question whether it is stored; asked in vain when the channel is lost meanwhile."""
@@ -224,7 +236,7 @@ class Uniques(Station):
 
         def ask(then: Callable[[object], None]) -> None:
             def told(error: object) -> None:
-                if self.epoch == epoch and self._current is job:
+                if self.epoch == epoch and self._current is job and self.channel is not None:
                     then(error)
 
             answer.add_done_callback(lambda error: self.link.submit(partial(told, error)))
