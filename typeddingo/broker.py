@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.terms import AT_ONCE, Terms
@@ -104,10 +105,8 @@ class Confirmation(abc.ABC):
     def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
         """Call ``callback`` once with None or the error, now if the answer is known; must not block."""
 
-    @property
-    def instead(self) -> str:
-        """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
-        return ""
+    instead: str = ""
+    """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
 
     def prove(self) -> None:  # noqa: B027  # most answers are there long before
         """Hook: a report of the task has come, so it was stored. Who waits need not wait for the answer."""
@@ -234,6 +233,11 @@ class Listener(abc.ABC):
         self.settle([(delivery, Receipt.OK) for delivery in deliveries])
         return True
 
+    def free(self, meta: Meta, key: str, seconds: float) -> None:  # noqa: B027  # most brokers keep no keys
+        """Hook (``Feature.UNIQUE``): this task has failed for good, so the next one with its key (``Terms.unique``) is
+        not the same any more. ``seconds``: its ``Terms.unique_for``. Blocks. Never raises: a key that cannot be freed
+        is free when its time is over."""
+
     @abc.abstractmethod
     def close(self) -> None:
         """Take no more; waiting ``take`` calls return empty; what was fetched and not taken is given back.
@@ -262,6 +266,11 @@ class Consumer(Adapter):
     def add_listener(self, prefetch: int = 1) -> Listener:
         """A new listener that holds at most ``prefetch`` unsettled deliveries (Go: ``AddListener``)."""
 
+    def limiter(self) -> Limiter | None:
+        """Hook: what counts the tasks of all workers that take from this broker. Always the same object, closed with
+        this one; None: it cannot. Does not block."""
+        return None
+
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:
         """Close every listener (Go: ``StopAllListeners``). Idempotent."""
@@ -277,6 +286,11 @@ class NamedConsumer(Adapter):
     @abc.abstractmethod
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """As ``Consumer.add_listener``, for the tasks called ``name``."""
+
+    def limiter(self) -> Limiter | None:
+        """Hook: what counts the tasks of all workers that take from this broker. Always the same object, closed with
+        this one; None: it cannot. Does not block."""
+        return None
 
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:

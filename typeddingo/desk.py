@@ -54,6 +54,7 @@ class Desk:
         self._outbox = Outbox(runtime, reporter, producer)
         self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
         self._cancelled = runtime.cancelled.keys
+        self._unique = entry.unique_for is not None
         self._hurried = False
         flusher.look_after(self._outbox_chore)
 
@@ -93,8 +94,11 @@ class Desk:
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """The final report and the receipt, together: they leave with the next ``flush``."""
         task, wire, delivery, meta, key = arrival
-        if report.failure is not None and self._is_cancelled(task):
-            report = cancelled_report(task.name, task.id, task.option)
+        if report.failure is not None:
+            if self._is_cancelled(task):
+                report = cancelled_report(task.name, task.id, task.option)
+            if self._unique:
+                self._free(arrival)
         if task.journey is not None:
             self._finish_step(arrival, report)
             return
@@ -158,9 +162,24 @@ class Desk:
             message = f"task {task.name!r} failed and runs again in {pause:.3g} s"
             self._runtime.publish(Role.WORKER, EventLevel.INFO, EventCode.RETRY, message, task=task.name, id=task.id)
             return pause
+        if self._unique:
+            self._free(arrival)
         delivery.reason = _told(failure)
         self._outbox.add(Finished(self._parcel(arrival, report), delivery, Receipt.FAILED, key))
         return None
+
+    def _free(self, arrival: Arrival) -> None:
+        """It has failed for good: an equal call is a new one."""
+        task, _, delivery, meta, _ = arrival
+        try:
+            unique = self.entry.unique_key(task.args, task.kwargs)
+        except Exception as error:  # of a key function that the caller's process did not have
+            what = (
+                f"its key function raised {type(error).__name__}: equal calls get this failure until its time is over"
+            )
+            self._runtime.publish(Role.WORKER, EventLevel.ERROR, EventCode.GENERIC, what, task=task.name, id=task.id)
+        else:
+            self._outbox.free(delivery.listener, meta, unique, self.entry.unique_for or 0.0)
 
     def _is_cancelled(self, task: TaskMessage) -> bool:
         if not self._cancelled:
@@ -175,6 +194,8 @@ class Desk:
         task, _, delivery, _, key = arrival
         make = expired_report if delivery.expired else cancelled_report
         report = make(task.name, task.id, task.option)
+        if self._unique:
+            self._free(arrival)
         self._outbox.add(Finished(self._parcel(arrival, report), delivery, Receipt.OK, key))
 
     def give_back(self, arrival: Arrival) -> None:

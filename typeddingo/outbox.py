@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Parcel, Producer, Receipt, settle_all
+from typeddingo.broker import Delivery, Listener, Parcel, Producer, Receipt, settle_all
 from typeddingo.errors import SendError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
@@ -42,6 +42,7 @@ class Outbox:
         self._step_ends: deque[StepEnd] = deque()
         self._has_hook = reporter is not None and type(reporter).before_report is not Reporter.before_report
         self._items: deque[Finished] = deque()
+        self._freed: deque[tuple[Listener, Meta, str, float]] = deque()
         self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
 
     def __bool__(self) -> bool:
@@ -55,6 +56,10 @@ class Outbox:
     def pass_on(self, end: StepEnd) -> None:
         """As ``add``, for a step whose next one must be stored before it is settled."""
         self._step_ends.append(end)
+
+    def free(self, listener: Listener, meta: Meta, key: str, seconds: float) -> None:
+        """See ``Listener.free``; done before the report of the failure leaves: who hears of it may send again."""
+        self._freed.append((listener, meta, key, seconds))
 
     def before_report(self, meta: Meta) -> None:
         """The first report of a task is about to be added."""
@@ -81,6 +86,9 @@ class Outbox:
 
     def _send_all(self) -> bool:
         items = [self._items.popleft() for _ in range(len(self._items))]
+        while self._freed:
+            listener, meta, key, seconds = self._freed.popleft()
+            listener.free(meta, key, seconds)
         if self._step_ends:
             return self._send_steps(items)
         return not items or self._send(items)

@@ -17,9 +17,11 @@ from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
 from typeddingo.journey import Step
+from typeddingo.limits import Bounds
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
+from typeddingo.task_key import KeyFunction, check_key_function, key_of_arguments, key_of_function
 from typeddingo.wire import Wire
 
 __all__ = ["Entry", "Launcher", "Registry", "Send", "SendAsync", "SendMany"]
@@ -78,6 +80,12 @@ class Entry:
     """Where it runs: in a child process, or here."""
     hard_timeout: float | None = None
     """Seconds after which that process is killed."""
+    unique_for: float | None = None
+    """Seconds for which an equal call is the same one; None: none ever is."""
+    bounds: Bounds | None = None
+    """How often, and how many at a time, it may run; None: as often as it likes."""
+    key: KeyFunction | None = None
+    """What makes calls equal, and what limits count by."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT
@@ -97,6 +105,20 @@ class Entry:
     def on_loop(self) -> bool:
         """Its workers are coroutines on the app's event loop; else they are threads."""
         return self.contract.is_async and self.isolation is None
+
+    def set_key(self, fn: KeyFunction) -> None:
+        """See ``Task.key``."""
+        self.key = check_key_function(self.contract, fn)
+
+    def unique_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """What a checked call has in common with its equals."""
+        if self.key is None:
+            return key_of_arguments(self.contract, args, kwargs)
+        return key_of_function(self.contract, self.key, args, kwargs)
+
+    def limit_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """What its limits count a checked call by; empty: all of them together."""
+        return "" if self.key is None else key_of_function(self.contract, self.key, args, kwargs)
 
 
 class Registry:

@@ -67,6 +67,9 @@ class Sender(Protocol):
     @property
     def option(self) -> Option: ...
 
+    def set_key(self, fn: Callable[..., object], /) -> None:
+        """See ``Task.key``."""
+
     @property
     def send(self) -> Callable[[tuple[object, ...], Mapping[str, object], Option | None], Any]:
         """Check and send one call; the ``Result`` once the broker has confirmed. Looked up for every call: the app may
@@ -158,6 +161,19 @@ class Task(Generic[P, R_co]):
         results: list[Result[S]] = self._sender.send_many([(value,) for value in values], self._option)
         return results
 
+    def key(self, fn: Callable[P, object]) -> Callable[P, object]:
+        """Say what makes two calls equal (``unique_for``) and what limits count by (``limit``, ``max_running``): a
+        function of the task's own parameters, ``@charge.key`` above a ``def`` or ``charge.key(lambda order, cents:
+        order)`` (Go: none). It returns a ``str``, an ``int``, a ``UUID`` or a tuple of such, the same in every process;
+        callers and workers call it. Set it where the task is declared. Returns ``fn``.
+
+        Without one, equal calls have equal arguments, and a limit is one for all calls. Raises ``ConfigError`` for a
+        function that cannot take what the task takes; what it raises itself, and a ``ConfigError`` for what is no key,
+        comes out of ``call``.
+        """
+        self._sender.set_key(fn)
+        return fn
+
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
         """The same task with other options; what is not named stays as the task has it. The task itself is unchanged.
         Raises ``ConfigError`` for an option there is not, and for a value that means nothing."""
@@ -236,6 +252,11 @@ class BoundSender:
     @property
     def option(self) -> Option:
         return self._sender.option
+
+    def set_key(self, fn: Callable[..., object], /) -> None:
+        raise ConfigError(
+            f"task {self.name!r} is a method: set its key in the class body, with self among its parameters"
+        )
 
     def send(self, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> Any:
         return self._keep(self._sender.send((self._instance, *args), kwargs, option))

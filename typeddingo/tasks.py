@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 
 from typeddingo.contract import Contract
 from typeddingo.decorator import TaskDecorator, TaskSpec
@@ -12,6 +13,7 @@ from typeddingo.option import Option
 from typeddingo.registry import Launcher
 from typeddingo.scheduling import Plan, ScheduleDecorator
 from typeddingo.task import Sender, Task
+from typeddingo.task_key import KeyFunction, check_key_function
 
 __all__ = ["Tasks", "declaration"]
 
@@ -55,6 +57,12 @@ class _Socket:
     @property
     def launcher(self) -> Launcher:
         return self._plugged().launcher
+
+    def set_key(self, fn: KeyFunction) -> None:
+        if self.plug is not None:
+            self.plug.set_key(fn)
+        else:
+            self.spec = replace(self.spec, key=check_key_function(self.contract, fn))
 
     def _plugged(self) -> Sender:
         if (plug := self.plug) is None:

@@ -18,7 +18,7 @@ from typeddingo._io.amqp_message import MAX_SHORT, Route
 from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo.errors import ConfigError
 
-__all__ = ["DingoTopology", "NativeTopology", "ResultQueue", "TaskQueue"]
+__all__ = ["DingoTopology", "NativeTopology", "ResultQueue", "TaskQueue", "declare_queue"]
 
 DeclareQueue: TypeAlias = "Callable[[str, Channel], Dialogue[None]]"
 DEAD_SECONDS = 7 * 24 * 3600

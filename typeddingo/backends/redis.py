@@ -101,6 +101,11 @@ class RedisBackend(Backend):
         if not self._reattached.remove(meta):
             self._polled.remove(meta)
 
+    def leave(self, meta: Meta) -> None:
+        """See ``Store.leave``."""
+        if not self._reattached.remove(meta):
+            self._polled.remove(meta, delete=self._dingo)
+
     def reattach(self, meta: Meta) -> ReportStream:
         """See ``Store.reattach``. ``ResultExpired`` when no report has come for as long as one would be kept."""
         return self.poll(meta) if self._dingo else self._reattached.add(meta)

@@ -18,6 +18,7 @@ from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.announcing import Announcer, Start, never
 from typeddingo.bridges.asked import need_features
+from typeddingo.bridges.unique import Earlier, SharedStore, UniqueConfirmation
 from typeddingo.broker import Confirmation, Parcel, Producer
 from typeddingo.errors import ConfigError, ResultError, ResultExpired, SendUnknown, TypedDingoError, WireError
 from typeddingo.events import EventCode, EventLevel
@@ -26,11 +27,11 @@ from typeddingo.hooks import Hooks
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.middleware import Outgoing
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
+from typeddingo.outcome import CallOutcome, cancelled_report, shutdown_report
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
-from typeddingo.terms import AT_ONCE
+from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.wire import Wire
 
@@ -44,7 +45,7 @@ class _Sent:
     __slots__ = ("confirmation", "courier", "meta", "option", "outcome", "store", "wire")
 
     def __init__(
-        self, courier: Courier, outcome: Outcome, option: Option, meta: Meta, wire: Wire, store: Store | None
+        self, courier: Courier, outcome: CallOutcome, option: Option, meta: Meta, wire: Wire, store: Store | None
     ) -> None:
         self.courier = courier
         self.outcome = outcome
@@ -90,6 +91,7 @@ class Courier:
         self._pending: set[_Sent] = set()
         self._told: dict[_Sent, tuple[Hooks, Outgoing]] = {}
         """Of batches: the calls that middleware was told of, and will be told the end of."""
+        self._earlier = Earlier()
         self._batch: ContextVar[list[_Sent] | None] = ContextVar("typeddingo_batch", default=None)
 
     def join(self, entry: Entry) -> None:
@@ -97,7 +99,7 @@ class Courier:
         if entry.hooks.sends:
             self._join_announced(entry)
             return
-        start = self._compile(entry, self._registry.wire_of(entry).encode_task)
+        start = self._starter(entry, self._registry.wire_of(entry).encode_task)
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
             sent = start(args, kwargs, option)
@@ -130,7 +132,7 @@ class Courier:
         """The same where middleware is told of every call."""
         hooks, bind, batch = entry.hooks, entry.contract.bind, self._batch
         announcer = Announcer(hooks, self._registry.wire_of(entry).encode_task)
-        start = announcer.around(self._compile(entry, announcer.encode, never))
+        start = announcer.around(self._starter(entry, announcer.encode, never))
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
             sent, call = start(args, kwargs, option)
@@ -231,10 +233,12 @@ class Courier:
         write: Callable[[str, tuple[object, ...]], bytes | None] | None = None,
     ) -> Start[_Sent]:
         name, default, bind, fits = entry.name, entry.option, entry.contract.bind, entry.contract.quick_bind()
-        make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
+        make = self._runtime.make if entry.unique_for is None else self._make_shared
+        new_id = self._registry.id_maker_of(entry).new_id
         wire = self._registry.wire_of(entry)
         runtime, adapters = self._runtime, self._adapters
-        ways, follow = self._ways, self._follow
+        ways, follow = self._ways if entry.unique_for is None else self._shared_ways, self._follow
+        at_once = AT_ONCE if entry.unique_for is None else None
         beside = not wire.signed
         if write is None:
             write = wire.plain.write_call
@@ -246,10 +250,11 @@ class Courier:
                 raise closed_error(name)
             option = option or default
             producer, store = ways(name, option)
-            if option.terms is not AT_ONCE:
-                need_features(producer, option.terms)
             if kwargs or not fits(args):
                 args, kwargs = bind(args, kwargs)
+            if (terms := option.terms) is not at_once:
+                terms = _asked(entry, terms, args, kwargs)
+                need_features(producer, terms)
             outcome = make(name, id := new_id(name), option)
             outcome._home = self
             reply_to = adapters.reply_to if store is not None else ""
@@ -262,7 +267,7 @@ class Courier:
             try:
                 if store is not None:
                     follow(sent, store.poll(meta))
-                sent.confirmation = producer.send((Parcel(meta, frame, option.terms),))
+                sent.confirmation = producer.send((Parcel(meta, frame, terms),))
             except BaseException as error:
                 self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
                 if runtime.is_closing():  # closed since we looked, and the adapters with us
@@ -273,6 +278,62 @@ class Courier:
             return sent
 
         return start
+
+    def _starter(
+        self,
+        entry: Entry,
+        encode: Callable[[TaskMessage], bytes],
+        write: Callable[[str, tuple[object, ...]], bytes | None] | None = None,
+    ) -> Start[_Sent]:
+        start = self._compile(entry, encode, write)
+        return start if entry.unique_for is None else self._compile_unique(start)
+
+    def _compile_unique(self, start: Start[_Sent]) -> Start[_Sent]:
+        """As ``_compile``, of a task whose call may be one that was made before."""
+        earlier, background = self._earlier, self._runtime.handlers.run
+
+        def start_unique(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
+            sent = start(args, kwargs, option)
+            assert sent.confirmation is not None
+
+            def follow(id: str) -> None:
+                self._follow_first(sent, id)
+
+            sent.confirmation = UniqueConfirmation(sent.confirmation, sent.outcome, earlier, follow, background)
+            return sent
+
+        return start_unique
+
+    def _follow_first(self, sent: _Sent, id: str) -> None:
+        """This call was not stored: the task with this id stands for it."""
+        outcome, meta, store = sent.outcome, Meta(sent.meta.name, id, sent.meta.reply_to), sent.store
+        self._forget(sent)
+        self._earlier.remove(outcome)
+        if (first := self._earlier.find(meta.name, id)) is not None:
+            outcome._echo(first)
+            return
+        outcome.id = id
+        if store is None:  # nobody asks for reports
+            return
+        self._earlier.add(outcome)
+        again = _Sent(self, outcome, sent.option, meta, sent.wire, store)
+        try:
+            self._follow(again, store.reattach(meta))
+        except Exception as error:
+            self._forget(again)
+            outcome._close(error)
+        if self._runtime.is_closing():  # closed since we looked
+            self.close()
+
+    def _make_shared(self, name: str, id: str, option: Option) -> CallOutcome:
+        """Before it is sent: its equals may hear of it before its caller does."""
+        outcome = self._runtime.make(name, id, option)
+        self._earlier.add(outcome)
+        return outcome
+
+    def _shared_ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
+        producer, store = self._ways(name, option)
+        return producer, None if store is None else SharedStore(store)
 
     def _ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
         producer, store = self._adapters.producer, self._adapters.store
@@ -369,6 +430,13 @@ def _named(error: BaseException, sent: _Sent) -> BaseException:
     unknown = SendUnknown(*error.args)
     unknown.id = sent.outcome.id
     return unknown
+
+
+def _asked(entry: Entry, terms: Terms, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Terms:
+    """What a checked call asks of the broker."""
+    if entry.unique_for is None:
+        return terms
+    return terms._replace(unique=entry.unique_key(args, kwargs), unique_for=entry.unique_for)
 
 
 def _settle(answered: asyncio.Future[BaseException | None], error: BaseException | None) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
@@ -28,10 +29,12 @@ from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.firsts import Firsts
 from typeddingo.journey import Journey, Step
+from typeddingo.limiter_memory import MemoryLimiter
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
+from typeddingo.outcome import CallOutcome, Outcome, cancelled_report, shutdown_report
 from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
@@ -39,6 +42,9 @@ from typeddingo.runtime import Runtime
 from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.timetable import Timetable
+
+if TYPE_CHECKING:
+    from typeddingo.bridges.local_gate import LocalGate
 
 __all__ = ["LocalBridge"]
 
@@ -51,6 +57,8 @@ class LocalBridge(Bridge):
         self._registry = registry
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
+        self._firsts: Firsts[CallOutcome] = Firsts(time.monotonic)
+        self._limiter = MemoryLimiter(time.monotonic)
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
         self._timetable = LocalTimetable(self._send_due)
         runtime.cancelled.watch(self._cancel)
@@ -216,9 +224,10 @@ class LocalBridge(Bridge):
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime = self._runtime
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally or entry.isolation else None
+        at_once = AT_ONCE if entry.unique_for is None else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
-        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
+        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> CallOutcome:
             if overdue:
                 meet_limit()
             if runtime.closing:
@@ -239,8 +248,10 @@ class LocalBridge(Bridge):
             else:
                 frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option))
                 call = (outcome, wire, frame, option, None)
-            if option.terms is AT_ONCE:
+            if option.terms is at_once:
                 put(call)
+            elif (first := self._first(entry, outcome, args, kwargs)) is not outcome:
+                return first
             else:
                 put_on(option.terms, call)
             if not pool.size:
@@ -293,6 +304,19 @@ class LocalBridge(Bridge):
             self._put_on(parcel.terms, call)
             if not (pool := self._pools[entry.name]).size:
                 self._start_default(entry, pool)
+
+    def _first(
+        self, entry: Entry, outcome: CallOutcome, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> CallOutcome:
+        """The call that stands for this one: itself, unless an equal one was made lately."""
+        if (seconds := entry.unique_for) is None:
+            return outcome
+        key = entry.unique_key(args, kwargs)
+        first = self._firsts.claim(entry.name, key, outcome, seconds)
+        if first.nok and not first.option.ignore_report:  # of those nobody knows
+            self._firsts.free(entry.name, key, first)
+            first = self._firsts.claim(entry.name, key, outcome, seconds)
+        return first
 
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""
@@ -350,21 +374,42 @@ class LocalBridge(Bridge):
                 lambda slot: through_child(entry, slot, runtime.children, life),
                 self._shut,
             )
+        gate = self._gate(entry, life)
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
-            return LoopPool(
-                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper, life), self._shut
-            )
-        run = through_wire if marshal else by_reference
+
+            def new_work(slot: Slot[Local]) -> Callable[[Local], Coroutine[object, None, None]]:
+                run = work(entry, slot, runtime.timekeeper, life)
+                return run if gate is None else gate.around_async(run)
+
+            return LoopPool(runtime.loop, self._new_slot, new_work, self._shut)
+        kind = through_wire if marshal else by_reference
+
+        def new_run(slot: Slot[Local]) -> Callable[[Local], None]:
+            run = kind(entry, slot, runtime.timekeeper, life)
+            return run if gate is None else gate.around(run)
+
         return ThreadPool(
             entry.name,
             runtime.threads,
             self._new_slot,
-            lambda slot: run(entry, slot, runtime.timekeeper, life),
+            new_run,
             self._shut,
         )
+
+    def _gate(self, entry: Entry, life: LocalLife) -> LocalGate | None:
+        """Of a task that is limited."""
+        if entry.bounds is None:
+            return None
+        from typeddingo.bridges.local_gate import LocalGate  # few apps limit anything
+
+        return LocalGate(entry, entry.bounds, self._limiter, life, self._put_off)
+
+    def _put_off(self, call: Local, seconds: float) -> None:
+        if not self._later.put(call, seconds):
+            self._shut(call)
 
     def _new_slot(self) -> Slot[Local]:
         return Slot(self._describe)

@@ -21,15 +21,18 @@ from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._amqp_inspector import AmqpInspector
 from typeddingo.brokers._amqp_joins import AmqpJoins
+from typeddingo.brokers._amqp_limits import AmqpLimiter
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_terms import message_on
 from typeddingo.brokers._amqp_timetable import AmqpTimetable
+from typeddingo.brokers._amqp_unique import UniqueAnswer, Uniques
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.terms import AT_ONCE
@@ -37,7 +40,7 @@ from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["AmqpBroker", "connect"]
 
-FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY | Feature.UNIQUE
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -74,6 +77,8 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
         # Of its own: a server short of memory stops reading from who publishes, and receipts must still reach it.
         self._scheduling = Link(self.settings, "schedules", threads, self._tell_producer)
         self._publisher = Publisher(self._sending)
+        self._uniques = Uniques(self._sending, self._publisher)
+        self._limiter = AmqpLimiter(self._sending, self._publisher, threads)
         self._mover = Mover(self._publisher)
         self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
@@ -114,6 +119,8 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
             if terms is not AT_ONCE:
                 usual = False
+        if not usual and parcels[0].terms.unique and len(parcels) == 1:
+            return self._send_unique(parcels[0])
         if not usual:
             return self._send_on_terms(parcels)
         answer = _Confirmation(len(parcels), self.settings.send_timeout)
@@ -123,6 +130,13 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
             for meta, body, _ in parcels
         ]
         self._publisher.publish(messages)
+        return answer
+
+    def _send_unique(self, parcel: Parcel) -> Confirmation:
+        meta, terms, timeout = parcel.meta, parcel.terms, self.settings.send_timeout
+        message = message_on(self._queue(meta.name), parcel, Answer(1, timeout), time.time())
+        answer = UniqueAnswer(1, timeout)
+        self._uniques.send(message, meta, terms.unique, terms.unique_for, answer)
         return answer
 
     @property
@@ -171,6 +185,7 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
                 self._tell,
                 prefetch,
                 self._forget,
+                self._uniques.free,
             )
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
@@ -187,6 +202,10 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
         """See ``NamedConsumer.watch_cancelled``."""
         self._notices.watch(tell)
+
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``: by the clocks of the workers, which must agree. None in the dingo layout."""
+        return self._limiter if self.settings.layout == "native" else None
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
@@ -206,8 +225,10 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
             listener.close()
         for listener in listeners:
             listener.release()
+        self._limiter.close()
         self._gate.close()
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._uniques.close()
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._scheduling.close(deadline)

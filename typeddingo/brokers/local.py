@@ -12,6 +12,7 @@ from typeddingo.broker import Broker, Confirmation, Feature, Joins, Listener, Na
 from typeddingo.brokers._local_memory import DeadLetter, LocalMemory
 from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.events import EventSource
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.timetable import ScheduleKey, Seat, Timetable
@@ -31,8 +32,8 @@ class _Local:
 
     @property
     def features(self) -> Feature:
-        """Tasks can wait, expire, be urgent, be retried and be cancelled."""
-        return Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL
+        """Everything there is."""
+        return ~Feature.NONE
 
     def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
         """See ``Producer.cancel``."""
@@ -49,6 +50,10 @@ class _Local:
     def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
         """See ``Timetable.last_fired``."""
         return self._timetable.last_fired(keys)
+
+    def limiter(self) -> Limiter:
+        """See ``Consumer.limiter``."""
+        return self._memory.limiter
 
     def dead(self) -> list[DeadLetter]:
         """The tasks that were refused for good, oldest first; the list is bounded, the oldest go first."""

@@ -19,6 +19,7 @@ from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.timetable import ScheduleKey, Seat, Timetable
@@ -62,7 +63,7 @@ class RedisBroker(NamedBroker, Inspector, Joins, Timetable):
 
     @property
     def features(self) -> Feature:
-        """In the native layout tasks can wait, expire, be urgent, be retried and be cancelled."""
+        """Everything there is in the native layout; ``layout=dingo`` has none of it."""
         return self._layout.features
 
     def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
@@ -98,6 +99,10 @@ class RedisBroker(NamedBroker, Inspector, Joins, Timetable):
             raise ConfigError("RedisBroker.add_listener(prefetch): expected at least 1")
         self._server.greet()
         return self._layout.listen(name, prefetch)
+
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``: slots are leases, as tasks are. None in ``layout=dingo``."""
+        return self._layout.limiter()
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
