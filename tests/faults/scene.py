@@ -24,7 +24,7 @@ from typeddingo.role import Role
 from typeddingo.testing import Audit, Ledger, audit, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-QUEUES = ("note", "other", "poison", "moody", "echo")
+QUEUES = ("note", "other", "poison", "moody", "echo", "flaky")
 
 
 class WorkerProcess:

@@ -7,7 +7,7 @@ import time
 from decimal import Decimal
 
 from tests.faults.plan import Plan
-from typeddingo import App, current_context
+from typeddingo import App, Retry, current_context
 from typeddingo.config import Ack, Config
 from typeddingo.testing import Ledger
 
@@ -62,6 +62,16 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         if how == "returns the wrong type":
             return Decimal("1.5")  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # on purpose
         return 1
+
+    @app.task(name="flaky", retries=20)
+    def flaky(fails: int, after: float) -> str:
+        """Fails so often first; each run begins, the last one ends."""
+        id = current_context().id
+        ledger.begun(id)
+        if current_context().attempt <= fails:
+            raise Retry(after=after)
+        ledger.ended(id)
+        return id
 
     @app.task(name="echo")
     def echo(data: bytes) -> bytes:
