@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from typeddingo.broker import Confirmation, Delivery, Joins, Listener, NamedBroker, Parcel, Part, Receipt
+from typeddingo.broker import Confirmation, Delivery, Feature, Joins, Listener, NamedBroker, Parcel, Part, Receipt
 from typeddingo.events import EventSource
 from typeddingo.message import Meta
 from typeddingo.role import Role
@@ -40,6 +40,16 @@ class _Dying(NamedBroker, Joins):
 
     def declare_task(self, name: str) -> None:
         self._broker.declare_task(name)
+
+    @property
+    def features(self) -> Feature:
+        return self._broker.features
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        return self._broker.cancel(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        self._broker.watch_cancelled(tell)
 
     @property
     def carries_reply_to(self) -> bool:

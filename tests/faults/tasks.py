@@ -10,7 +10,7 @@ from decimal import Decimal
 from weakref import WeakKeyDictionary
 
 from tests.faults.plan import Plan
-from typeddingo import App, Middleware, Outgoing, Pipeline, current_context, each
+from typeddingo import App, Middleware, Outgoing, Pipeline, Retry, current_context, each
 from typeddingo.config import Ack, Config
 from typeddingo.testing import Ledger
 
@@ -98,6 +98,16 @@ def build(plan: Plan, *, where: str | None = None) -> App:
         if how == "returns the wrong type":
             return Decimal("1.5")  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # on purpose
         return 1
+
+    @app.task(name="flaky", retries=20)
+    def flaky(fails: int, after: float) -> str:
+        """Fails so often first; each run begins, the last one ends."""
+        id = current_context().id
+        ledger.begun(id)
+        if current_context().attempt <= fails:
+            raise Retry(after=after)
+        ledger.ended(id)
+        return id
 
     @app.task(name="echo")
     def echo(data: bytes) -> bytes:

@@ -213,11 +213,20 @@ class Courier:
         for it later. Raises ``ConnectionLost`` or ``ConfigError``."""
         if (producer := self._adapters.producer) is None:
             raise ConfigError(f"task {name!r} cannot be cancelled: no producer is attached; call app.use(broker) first")
-        (gone,) = producer.cancel([Meta(name, id)])
+        (gone,) = producer.cancel([Meta(name, id, self._adapters.reply_to)])
         if gone:
             for sent in [sent for sent in list(self._pending) if (sent.meta.name, sent.meta.id) == (name, id)]:
                 sent.outcome._deliver(cancelled_report(name, id, sent.option))
                 self._forget(sent)
+            self._keep_cancelled(name, id)
+
+    def _keep_cancelled(self, name: str, id: str) -> None:
+        """The report that no worker will make, where somebody may ask for it."""
+        reporter, store, entry = self._adapters.reporter, self._adapters.store, self._registry.find(name)
+        if reporter is None or entry is None or store is None or type(store).reattach is Store.reattach:
+            return
+        report = self._registry.wire_of(entry).encode_report(cancelled_report(name, id, entry.option))
+        reporter.report([Parcel(Meta(name, id), report)])
 
     def close(self) -> None:
         """End every result that is still pending with a Fail report."""
