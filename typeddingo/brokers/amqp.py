@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from typeddingo._io.amqp_answer import Answer
+from typeddingo._io.amqp_clock import ServerClock
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message
 from typeddingo._io.amqp_publisher import Publisher
@@ -81,6 +82,7 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
         self._limiter = AmqpLimiter(self._sending, self._publisher, threads)
         self._mover = Mover(self._publisher)
         self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
+        self._clock = ServerClock(self._receiving)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
         self._joins = AmqpJoins(self._receiving, self._publisher, NativeTopology(self.settings))
         self._gate = Gate()
@@ -110,7 +112,8 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
-        An ``eta`` and an ``expires`` are moments of this computer's clock, a ``delay`` is counted by the server. Raises
+        A ``delay`` is counted by the server. An ``eta`` is made one by this computer's clock, and a lifetime its end, which
+        workers compare with the server's clock. Raises
         ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry or a delay that is too long, and
         ``SendError`` once closed."""
         usual = True
@@ -181,6 +184,7 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
                 self._receiving,
                 self._mover,
                 self._notices,
+                self._clock,
                 self._gate,
                 self._tell,
                 prefetch,
