@@ -34,10 +34,12 @@ def test_workers_killed_again_and_again_neither_lose_nor_multiply_retries(scene:
         worker = scene.worker(tasks=("flaky",))
         for _ in range(kills):
             begun = scene.begun()
-            eventually(lambda begun=begun: scene.begun() > begun + SLOTS, "tasks run")  # type: ignore[misc]
+            eventually(lambda begun=begun: scene.begun() > begun + SLOTS, "tasks run")  # type: ignore[misc]  # a default is no type
             worker.process.kill()
             worker = scene.worker(tasks=("flaky",))
-        account = scene.check(duplicates=TASKS * fails + kills * SLOTS, empty=("flaky",))
+        # RabbitMQ: what was put off and not settled when its worker was killed comes back beside its copy, which has
+        # retries of its own.
+        account = scene.check(duplicates=TASKS * fails + kills * SLOTS * (fails + 1), empty=("flaky",))
         assert sum(account.begun.values()) >= TASKS * (fails + 1)
 
 
@@ -68,7 +70,7 @@ def test_workers_killed_with_urgent_tasks_in_hand_lose_none(scene: Scene) -> Non
             assert caller.send(id, "note", 0.05, option=Option(priority=number % 3 * 4))
         for _ in range(kills):
             done = scene.completed()
-            eventually(lambda done=done: scene.completed() > done + SLOTS, "tasks run")  # type: ignore[misc]
+            eventually(lambda done=done: scene.completed() > done + SLOTS, "tasks run")  # type: ignore[misc]  # a default is no type
             worker.process.kill()
             worker = scene.worker()
         scene.check(duplicates=kills * SLOTS)
