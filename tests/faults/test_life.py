@@ -44,8 +44,8 @@ def test_workers_killed_again_and_again_neither_lose_nor_multiply_retries(scene:
 
 
 def test_a_server_that_is_killed_keeps_what_is_delayed_and_what_is_retried(scene: Scene) -> None:
-    """The worker was there before, and goes on by itself. So were the queues: RabbitMQ, killed, may lose one that it has
-    just confirmed, and hands over what waits for it up to three minutes later."""
+    """The worker was there before, and goes on by itself. So were the queues: RabbitMQ, when it is killed, may lose one
+    that it has just confirmed."""
     scene.worker(tasks=("note", "flaky"))
     with scene.caller(url=scene.url(send_timeout=20)) as caller:
         delay = pick(4.0, 10.0)

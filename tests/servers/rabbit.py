@@ -35,7 +35,7 @@ rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, <<".*">
 """
 
 ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 3000}]}]."
-"""What came due while the server was starting is handed over again after so many milliseconds, not after three minutes."""
+"""What came due while the server was starting is handed over again after so many milliseconds, not three minutes."""
 
 
 class RabbitServer(Server):
