@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
-from typeddingo.broker import Adapter
+from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ConfigError
 from typeddingo.isolation.place import need_place
+from typeddingo.option import Option
 from typeddingo.registry import Entry
 from typeddingo.role import Role
+from typeddingo.timetable import Timetable
 
 __all__ = ["Bridge", "closed_error", "need_child", "need_counts"]
 
@@ -42,6 +44,18 @@ class Bridge(abc.ABC):
     @abc.abstractmethod
     def cancel(self, name: str, id: str) -> None:
         """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
+
+    @abc.abstractmethod
+    def forget(self, name: str, id: str) -> None:
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
+
+    @abc.abstractmethod
+    def timetable(self) -> Timetable:
+        """Where schedules remember what they have fired. Raises ``ConfigError`` when nothing attached can."""
+
+    @abc.abstractmethod
+    def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
+        """A call without arguments and without a caller, for the timetable to store. Raises ``ConfigError``."""
 
     @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:

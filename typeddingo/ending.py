@@ -101,6 +101,11 @@ class Ending:
         if annex is not None:
             self._tell(annex, waiting)
 
+    def _echo(self, first: Ending) -> None:
+        """End as ``first`` does: it is the same task."""
+        self.id = first.id
+        first._on_end(lambda: self._end(first._state, first._value, first._report))
+
     def _on_end(self, watcher: Watcher) -> None:
         """Call ``watcher`` once at the end, in the thread that brings it, or now."""
         annex = self._extended()

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from typeddingo._io.threads import PREFIX, Deadline, Threads
 from typeddingo.cancelled import Cancelled
 from typeddingo.config import Config
+from typeddingo.context import NO_STATE
 from typeddingo.events import Event, EventCode, EventLevel, EventMux
+from typeddingo.lifespan import Lifespan
 from typeddingo.outcome import MakeOutcome
 from typeddingo.registry import Entry
 from typeddingo.role import Role
@@ -63,6 +65,10 @@ class Runtime:
         """Called after every task of a remote worker, in its thread; must not raise."""
         self.window: Window = Window()
         """What the remote workers of this app run, and what they have done lately."""
+        self.lifespan: Lifespan | None = None
+        """What is entered before the first worker starts."""
+        self.working: bool = False
+        """A worker has been started: what it was compiled from does not change any more."""
         self.cancelled: Cancelled = Cancelled()
         """What must not start here, or not go on."""
         self.closing = False
@@ -110,13 +116,26 @@ class Runtime:
         """The size of a task's default pool."""
         return entry.workers or (ASYNC_WORKERS if entry.on_loop else self.config.workers)
 
+    @property
+    def state(self) -> object:
+        """The value of the lifespan."""
+        return NO_STATE if self.lifespan is None else self.lifespan.state
+
+    def begin_work(self) -> None:
+        """Workers are about to start. Raises ``LifespanError``."""
+        if self.lifespan is not None:
+            self.lifespan.begin()
+        self.working = True
+
     def owns_this_thread(self) -> bool:
         """The caller is a worker, a handler or a coroutine of this app: whoever waits for it must not be waited for."""
         return threading.current_thread().name.startswith(f"{PREFIX}{self.owner}-")
 
     def end_threads(self, deadline: Deadline) -> None:
-        """The last step of closing: the loop, then the handlers that everything before has queued."""
+        """The last steps of closing: the lifespan, the loop, then the handlers that everything before has queued."""
         deadline = with_grace(deadline)
+        if self.lifespan is not None:
+            self.lifespan.end(deadline)
         if self._loop is not None:
             self._loop.stop()
             self._loop.join(deadline)

@@ -102,6 +102,18 @@ def test_F44_a_worker_that_was_frozen_settles_nothing_that_is_no_longer_its_own(
         scene.check(duplicates=1)
 
 
+def test_a_task_that_runs_again_elsewhere_has_the_same_headers_and_the_state_of_there(scene: Scene) -> None:
+    dying = scene.worker(slots=1, around=True)
+    with scene.caller(around=True) as caller:
+        assert caller.send("task", "note", 1.0)
+        eventually(lambda: scene.begun() == 1, "it has begun")
+        dying.process.kill()
+        heir = scene.worker(slots=1, around=True)
+        assert caller.results["task"].get(30) == f"the owner of task, run by {heir.pid}"
+        account = scene.check(duplicates=1)
+        assert account.begun == {"task": 2}
+
+
 def test_a_worker_killed_while_its_child_works_leaves_no_orphan_and_the_task_runs_once_more(scene: Scene) -> None:
     with scene.caller() as caller:
         killed = scene.worker(slots=1, tasks=("apart",))

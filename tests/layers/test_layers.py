@@ -10,11 +10,39 @@ import pytest
 from tests.layers.source import MODULES, Module
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "terms", "option", "role", "config", "events", "ids", "readable", "urgent", "_io", "_io.*"),
-    ("message", "header"),
-    ("converter", "converters", "converters.*", "schema", "schema.*", "signature", "row", "contract"),
+    (
+        "errors",
+        "terms",
+        "option",
+        "role",
+        "config",
+        "events",
+        "ids",
+        "readable",
+        "rhythm",
+        "urgent",
+        "limits",
+        "firsts",
+        "turnstile",
+        "limiter_memory",
+        "_io",
+        "_io.*",
+    ),
+    ("journey", "message", "header", "headers"),
+    (
+        "converter",
+        "converters",
+        "converters.*",
+        "schema",
+        "schema.*",
+        "signature",
+        "fitting",
+        "row",
+        "contract",
+        "task_key",
+    ),
     ("marshaller", "marshallers", "marshallers.*", "invoker"),
-    ("broker", "backend", "inspection"),
+    ("broker", "timetable", "backend", "inspection"),
     ("brokers", "brokers.*", "backends", "backends.*"),
     (
         "isolation",
@@ -28,19 +56,36 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "retry",
         "cancelled",
         "registry",
+        "entries",
         "runtime",
         "wire",
+        "middleware",
+        "hooks",
+        "lifespan",
     ),
-    ("outbox", "reception", "desk"),
+    ("patience", "steps", "relay", "outbox", "reception", "desk", "limited_desk", "scheduler"),
     ("execute", "execute_isolated", "pool", "loop_pool", "mapper", "worker"),
     ("bridge", "bridges", "bridges.*"),
-    ("handlers", "reports", "ending", "result", "gathering", "method", "decorator", "task", "tasks"),
+    (
+        "handlers",
+        "reports",
+        "ending",
+        "result",
+        "gathering",
+        "method",
+        "decorator",
+        "task",
+        "scheduling",
+        "schedules",
+        "tasks",
+        "pipeline",
+    ),
     ("app", "cli", "commands", "commands.*", "__main__", "", "testing", "testing.*"),
 )
 """From the ground up. A module may import what lies in its own layer or below it."""
 
 ADAPTERS = ("brokers.*", "backends.*")
-WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "backend", "inspection")
+WHAT_ADAPTERS_SEE = (*LAYERS[0], *LAYERS[1], "broker", "timetable", "backend", "inspection")
 
 ROOMS_OF = {
     "pydantic": ("converters.*", "schema.*", "row"),
@@ -50,6 +95,7 @@ ROOMS_OF = {
     "inspect": ("signature",),
     "redis": ("brokers.redis", "backends.redis", "_io.redis_*"),
     "pika": ("brokers.amqp", "backends.amqp", "_io.amqp_*"),
+    "cronsim": ("rhythm",),
     "pytest": ("testing", "testing.*"),
     "hypothesis": ("testing", "testing.*"),
     "rich": (),

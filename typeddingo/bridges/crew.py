@@ -9,7 +9,7 @@ from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
 from typeddingo.bridge import need_child
 from typeddingo.bridges.adapters import Adapters
-from typeddingo.broker import Adapter, Consumer, Feature, Listener
+from typeddingo.broker import Consumer, Feature, Listener, NamedConsumer, Producer
 from typeddingo.cancelled import TaskKey
 from typeddingo.config import Ack, Config
 from typeddingo.desk import Desk
@@ -54,9 +54,15 @@ class Crew:
             source = self._source(entry, count)
             left = count
             for size in [count] if entry.on_loop else group_sizes(count, share):
-                desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
+                desk = self._desk(entry, reporter)
                 left -= self._start(desk, source, size)
             return left
+
+    def need_adapters(self, entry: Entry) -> None:
+        """Raises ``ConfigError`` where something is not attached that its workers need."""
+        self._reporter(entry)
+        if self._adapters.consumer is None and self._adapters.named_consumer is None:
+            raise _no_consumer(entry)
 
     def close(self, deadline: Deadline) -> None:
         """Take nothing more, let the running tasks finish and report until the deadline, give back the rest."""
@@ -96,6 +102,28 @@ class Crew:
             )
         return self._adapters.reporter
 
+    def _desk(self, entry: Entry, reporter: Reporter | None) -> Desk:
+        consumer = self._adapters.consumer or self._adapters.named_consumer
+        if entry.bounds is None or consumer is None or (limiter := consumer.limiter()) is None:
+            return Desk(self._runtime, self._registry, entry, reporter, self._flusher, self._producer)
+        from typeddingo.limited_desk import LimitedDesk  # few apps limit anything
+
+        bounds = entry.bounds
+        return LimitedDesk(
+            self._runtime,
+            self._registry,
+            entry,
+            reporter,
+            self._flusher,
+            self._producer,
+            bounds=bounds,
+            limiter=limiter,
+        )
+
+    def _producer(self) -> Producer | None:
+        """Looked up when it is needed: it may be attached later."""
+        return self._adapters.producer
+
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
         if (plain := self._adapters.consumer) is not None:
@@ -104,7 +132,7 @@ class Crew:
                 self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
         if (named := self._adapters.named_consumer) is None:
-            raise ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+            raise _no_consumer(entry)
         _need(entry, named, self._runtime.config)
         listener = named.add_listener(entry.name, count if entry.on_loop else count * MAX_BATCH)
         self._listeners.append(listener)
@@ -156,12 +184,21 @@ class Crew:
         self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
 
 
-def _need(entry: Entry, consumer: Adapter, config: Config) -> None:
+def _no_consumer(entry: Entry) -> ConfigError:
+    return ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+
+
+def _need(entry: Entry, consumer: Consumer | NamedConsumer, config: Config) -> None:
     """What a task is set to and the broker cannot do is said before it is relied upon."""
     if entry.retry is not None and Feature.LATER not in consumer.features:
         raise ConfigError(
             f"allocate({entry.name!r}): it has retries, and {type(consumer).__name__} as it is set up cannot put "
             "a task off: take retries= away, or use another broker or layout"
+        )
+    if entry.bounds is not None and (consumer.limiter() is None or Feature.LATER not in consumer.features):
+        raise ConfigError(
+            f"allocate({entry.name!r}): it is limited, and {type(consumer).__name__} as it is set up cannot count the "
+            "tasks of all workers: take limit= and max_running= away, or use another broker or layout"
         )
     if entry.retry is not None and config.ack is Ack.EARLY:
         raise ConfigError(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from typeddingo._io.amqp_clock import ServerClock
 from typeddingo._io.amqp_consumer import Arrived, TaskConsumer
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Route
@@ -62,6 +63,7 @@ class Intake:
         link: Link,
         mover: Mover,
         notices: Notices,
+        clock: ServerClock,
         tell: Tell,
         bound: int,
         over: Callable[[], object],
@@ -86,6 +88,7 @@ class Intake:
         self._link = link
         self._mover = mover
         self._notices = notices
+        self.clock = clock
         self._tell = tell
         self._over = over
         self._consumer = TaskConsumer(link, queue, self, self.demand.level)
@@ -121,6 +124,14 @@ class Intake:
             else:
                 self._suspect(message)
                 return
+        if message.expires:
+            self.clock.when_known(partial(self._shelve, message))
+        else:
+            self._shelve(message)
+
+    def _shelve(self, message: Arrived) -> None:
+        if not self.is_ours(message):  # we have asked what time it is, and lost it meanwhile
+            return
         with self.changed:
             self.shelf.put(message)
             late = self.stopped.is_set()  # not before: what is given back while we consume would come back to us

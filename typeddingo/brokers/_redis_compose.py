@@ -18,6 +18,7 @@ from typeddingo._io.redis_link import Call
 from typeddingo._io.redis_rows import row
 from typeddingo.broker import Parcel
 from typeddingo.brokers._redis_scripts import DIGEST, SEND, SEND_ON_TERMS
+from typeddingo.brokers._redis_unique import if_first
 from typeddingo.terms import AT_ONCE
 
 __all__ = ["compose"]
@@ -40,7 +41,11 @@ def compose(
     """The calls that store all of them, and for each call whose tasks are in it. With a bound, each batch is refused or
     stored as it was sent."""
     groups: list[list[_Task]] = [] if bound else [[]]
+    unique: list[_Task] = []
     for at, parcels in enumerate(batches):
+        if len(parcels) == 1 and parcels[0].terms.unique:
+            unique.append((parcels[0], _digest(parcels[0]), at))
+            continue
         if bound:
             groups.append([])
         if len(parcels) == 1:  # of nearly every call: 1.5 µs for a task, all in all
@@ -55,6 +60,10 @@ def compose(
             calls.append(_call(keys, bound, chunk, needed))
             members.append(sorted({at for _, _, at in chunk}))
             needed = {}  # the first call speaks for the others: they are one batch
+    for task in unique:
+        store = _call(keys, bound, [task], {task[0].meta.name: 1} if bound else {})
+        calls.append(if_first(keys, store, task[0]))
+        members.append([task[2]])
     return calls, members
 
 

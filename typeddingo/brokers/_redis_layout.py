@@ -14,6 +14,7 @@ from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_turns import TurnListener
 from typeddingo.errors import ConfigError
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 
 __all__ = ["Layout"]
@@ -79,6 +80,10 @@ class Layout(abc.ABC, Generic[L]):
     @abc.abstractmethod
     def _new_listener(self, name: str, prefetch: int) -> L:
         """The caller holds the lock. The listener calls ``_left`` when it is closed and holds nothing any more."""
+
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``."""
+        return None
 
     def _stop(self) -> None:  # one of them has nothing else
         """End what runs beside the listeners, which are closed. Does not wait."""

@@ -34,6 +34,7 @@ from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_turns import CLOSE, TurnListener, least
 from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Meta
 
 __all__ = ["REASONS", "RedisListener"]
 
@@ -120,6 +121,11 @@ class RedisListener(TurnListener):
         self.settle([(delivery, Receipt.OK) for delivery in deliveries])
         with self._lock:
             return len(ids) == len(deliveries) and self._ending.keys().isdisjoint(ids)
+
+    def free(self, meta: Meta, key: str, seconds: float) -> None:
+        """See ``Listener.free``."""
+        with contextlib.suppress(ConnectionLost, ConfigError):
+            self._server.run(lambda link: link.call(self.queue.free(meta, key)))
 
     def close(self) -> None:
         """See ``Listener.close``."""

@@ -22,7 +22,9 @@ from typeddingo.brokers._redis_scripts import (
     SWEEP_CONSUMERS,
     TAKE,
 )
+from typeddingo.brokers._redis_unique import freed
 from typeddingo.brokers._redis_waiting import GROUP
+from typeddingo.message import Meta
 
 __all__ = [
     "BACK",
@@ -96,6 +98,7 @@ class RedisQueue:
     ) -> None:
         """``hurried``: the stream of those that have overtaken others."""
         self.name = name
+        self._keys = keys
         self.hurried = hurried
         self._mark = HURRIED if hurried else b""
         self._owner = owner
@@ -150,6 +153,10 @@ class RedisQueue:
             arguments: list[str | bytes | int] = [self._owner, min(when), max(when), b" ".join(done), *others]
             calls.append(Call(SETTLE, [self._stream, self._dead], arguments))
         return calls
+
+    def free(self, meta: Meta, key: str) -> Command:
+        """See ``Listener.free``."""
+        return freed(self._keys, meta, key)
 
     def renew(self, held: Sequence[bytes], *, only_held: bool = False) -> Command:
         """Keep what is held. What is ours and not held goes back: at once (``only_held``), or when it has been so for

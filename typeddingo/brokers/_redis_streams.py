@@ -23,14 +23,19 @@ from typeddingo.brokers._redis_compose import compose
 from typeddingo.brokers._redis_dead import DeadLetters, dead_id
 from typeddingo.brokers._redis_keeper import Keeper
 from typeddingo.brokers._redis_layout import Layout
+from typeddingo.brokers._redis_limits import RedisLimiter
 from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_overtaking import CANCEL
 from typeddingo.brokers._redis_queue import RedisQueue
 from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_suspects import Suspects
+from typeddingo.brokers._redis_timetable import RedisTimetable
+from typeddingo.brokers._redis_unique import freed_of
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
+from typeddingo.timetable import Timetable
 
 __all__ = ["Streams"]
 
@@ -42,7 +47,7 @@ class Streams(Layout[RedisListener]):
     """See ``Layout``."""
 
     carries_reply_to = True
-    features = Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL
+    features = Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL | Feature.UNIQUE
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         super().__init__(server, threads)
@@ -50,7 +55,9 @@ class Streams(Layout[RedisListener]):
         self._gate = Gate()
         self._suspects = Suspects(self._gate, self._make_way)
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
+        self._limiter = RedisLimiter(server, self._keys, threads)
         self._letters = DeadLetters(server, self._keys)
+        self.timetable: Timetable = RedisTimetable(server, self._keys, self._bound, self.send)
         self._tellers: tuple[Callable[[str, str], object], ...] = ()
 
     def _new_listener(self, name: str, prefetch: int) -> RedisListener:
@@ -73,7 +80,11 @@ class Streams(Layout[RedisListener]):
             self._tell_cancelled,
         )
 
+    def limiter(self) -> Limiter | None:
+        return self._limiter
+
     def _stop(self) -> None:
+        self._limiter.close()
         self._keeper.stop()
         self._gate.close()
 
@@ -99,6 +110,9 @@ class Streams(Layout[RedisListener]):
         if known := sum(reply for reply in replies if isinstance(reply, int) and reply > 0):
             what = f"{known} tasks were sent again and are stored already"
             self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
+        for reply, (at, *_) in zip(replies, members, strict=True):
+            if isinstance(reply, bytes):
+                batch[at].instead = reply.decode()
         return answers(len(batch), members, [error_of(reply, self._bound) for reply in replies])
 
     # Cancelling.
@@ -115,6 +129,8 @@ class Streams(Layout[RedisListener]):
                 call = Call(CANCEL, [self._keys.tasks(name)], arguments)
                 for at, reply in zip(some, whole(self._server.run(partial(RedisLink.call, command=call))), strict=True):
                     answers[at] = reply == 1
+                if free := [freed_of(self._keys, metas[at]) for at in some if answers[at]]:
+                    self._server.run(partial(RedisLink.pipeline, commands=free))
         return answers
 
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:

@@ -115,6 +115,7 @@ class BrokerLife(BrokerHarness):
         need(broker, Feature.LATER)
         listener = self.listen(broker, name)
         self.send(broker, name, b"busy")
+        since = time.monotonic()
         for _ in range(2):
             (delivery,) = self.take(listener, 1)
             assert (delivery.body, delivery.retries) == (b"busy", 0)
