@@ -7,8 +7,8 @@ waits inside a C function (a query, ``time.sleep``) meets it when that returns.
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -30,8 +30,9 @@ FRAGILE = frozenset({"acquire", "release", "__enter__", "__exit__", "_acquireLoc
 """Functions, of whatever module, that take a lock, give it back, or whose exceptions nobody hears of."""
 LOCKS = frozenset({"threading", "importlib._bootstrap", "_weakrefset", "weakref"})
 """Modules that take a lock and give it back without a ``with``: not struck there ..."""
-PREPARED = frozenset({"wait", "wait_for", "join", "_wait_for_tstate_lock"})
-"""... but in the functions of ``threading`` that wait, which expect a KeyboardInterrupt at any time."""
+PREPARED = frozenset({"wait", "wait_for", "join"})
+"""... but in the functions of ``threading`` that wait, which expect a KeyboardInterrupt at any time. Not in what
+``join`` calls before Python 3.13: it takes a thread that still runs for one that has ended."""
 
 overdue: dict[int, Limit] = {}
 """By thread: the limits that are over, of tasks that were in our code when they were to be struck."""
@@ -90,11 +91,12 @@ def _what(seconds: float) -> str:
 class Limit:
     """Of one run, in one thread."""
 
-    __slots__ = ("at", "fired", "thread")
+    __slots__ = ("at", "fired", "state", "thread")
 
     def __init__(self, at: float) -> None:
         self.at: float = at
         self.thread: int = threading.get_ident()
+        self.state: int = _state_of_this_thread()
         self.fired: bool = False
 
 
@@ -133,7 +135,7 @@ class Timekeeper:
                 del self._running[limit.thread]
                 overdue.pop(limit.thread, None)
                 if limit.fired:
-                    _take_back(limit.thread)
+                    _raise_nothing_in(limit.thread, None)
 
     def stop(self) -> None:
         """End the thread. Idempotent; does not wait."""
@@ -172,23 +174,29 @@ def _struck(limit: Limit) -> bool:
 
     Between the last look and the blow this thread must not lose the interpreter: a moment later the other one may be
     anywhere. That happens at the beginning of a function, at the end of a call and where a loop turns back, so there is
-    none of the three: what must be called is called by two iterators.
+    none of the three: what must be called is called by two iterators. Nor does the garbage collector run, which may
+    call anything.
     """
-    thread, number = limit.thread, ctypes.c_ulong(limit.thread)
-    found = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]  # its only name
-    if found is None or not _can_be_struck(found):
+    try:
+        found = _frame_of(limit.state)
+    except ValueError:  # it runs no Python code
         return False
-    at = found.f_lasti
-    look = iter(sys._current_frames, None)  # pyright: ignore[reportPrivateUsage]  # as above
-    blow = map(ctypes.pythonapi.PyThreadState_SetAsyncExc, (number,), (ctypes.py_object(TimeLimitExceeded),))
-    struck = False
-    for frames in look:
-        if thread in frames and frames[thread] is found and found.f_lasti == at and not limit.fired:
-            limit.fired = True
-            for _ in blow:
-                struck = True
-        frames.clear()  # this one's too: a circle
-        break
+    if not _can_be_struck(found):
+        return False
+    at, struck, collects = found.f_lasti, False, gc.isenabled()
+    look, blow = map(_frame_of, (limit.state,)), map(_raise_in, (limit.thread,), (TimeLimitExceeded,))
+    gc.disable()
+    try:
+        for frame in look:
+            if frame is found and found.f_lasti == at and not limit.fired:
+                limit.fired = True
+                for _ in blow:
+                    struck = True
+    except ValueError:
+        return False
+    finally:
+        if collects:
+            gc.enable()
     return struck
 
 
@@ -208,12 +216,23 @@ def _can_be_struck(top: FrameType) -> bool:
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         if module == __name__ and name == "run":
             return frame is not top
+        if module == "threading" and name == "start":
+            return False  # until it runs, a new thread has the number of the one that starts it, and would be struck
         if isinstance(module, str) and module.partition(".")[0] == PACKAGE and name not in TRANSPARENT.get(module, ()):
             return False
         frame = frame.f_back
     return False  # it has ended, or not begun
 
 
-def _take_back(thread: int) -> None:
-    """What was to be raised there, and has not been."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.c_void_p(None))
+# Our own, because others may have set the types of those in ctypes.pythonapi. Not sys._current_frames(): it keeps a
+# lock of the interpreter while it allocates, and has been seen to wait for itself, for ever, with the interpreter held.
+_state_of_this_thread = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThreadState_Get", ctypes.pythonapi))
+_frame_of = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(("PyThreadState_GetFrame", ctypes.pythonapi))
+"""The innermost frame of a thread, by its state, which is there as long as the thread. ``ValueError``: it has none."""
+_raise_in = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+_raise_nothing_in = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+"""Takes back what was to be raised there, and has not been."""
