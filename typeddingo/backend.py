@@ -122,6 +122,10 @@ class Store(Adapter):
         stream.end(ResultClosed(f"{type(self).__name__} keeps no reports for other processes than the caller's"))
         return stream
 
+    def forget(self, meta: Meta) -> None:
+        """Hook: delete what is kept of a task for other processes than the caller's. Idempotent; blocks until that is
+        done. Most stores keep nothing."""
+
     @property
     def reply_to(self) -> str:
         """The address of this store's reports, where its reporters need one; else empty. Always the same for one

@@ -25,10 +25,12 @@ __all__ = [
     "Consumer",
     "Delivery",
     "Feature",
+    "Joins",
     "Listener",
     "NamedBroker",
     "NamedConsumer",
     "Parcel",
+    "Part",
     "Producer",
     "Receipt",
     "settle_all",
@@ -78,6 +80,17 @@ class Parcel(NamedTuple):
     body: bytes
     terms: Terms = AT_ONCE
     """Only what ``Adapter.features`` names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several bodies that belong together."""
+
+    meta: Meta
+    """Of the whole: the same for all of its parts."""
+    index: int
+    count: int
+    body: bytes
 
 
 class Confirmation(abc.ABC):
@@ -143,6 +156,12 @@ class Producer(Adapter):
         Always the same for one object."""
         return False
 
+    @property
+    def others_read(self) -> bool:
+        """Workers of another kind (Go dingo's) take these tasks: what this project alone understands would be lost.
+        Always the same for one object."""
+        return False
+
     def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
         """Let none of these tasks start from now on (``Feature.CANCEL``). Idempotent, thread-safe, blocks until the
         server has answered; raises ``ConnectionLost`` or ``ConfigError``.
@@ -150,6 +169,23 @@ class Producer(Adapter):
         For each: True, it was waiting and is gone, nobody will hear of it; False, whoever has it or is handed it is
         told (``Consumer.watch_cancelled``), and reports that."""
         raise ConfigError(f"{type(self).__name__} cannot cancel tasks")
+
+
+class Joins(abc.ABC):
+    """A producer that also brings together what many workers have done (optional; for ``each`` in pipelines)."""
+
+    @abc.abstractmethod
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """Store parts, each once: the first of an index is the one that counts. For each: all the bodies of its whole,
+        in order, if it is complete now; None: whoever brings a missing one is told. A whole may be complete more than
+        once. It is kept for days after the last part of it. Thread-safe, blocks; raises ``ConnectionLost``."""
+
+    @abc.abstractmethod
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """Remove complete wholes that were passed on. Idempotent. Raises ``ConnectionLost``."""
+
+    def release_joins(self, metas: Sequence[Meta]) -> None:  # noqa: B027  # most hold nothing
+        """Hook: complete wholes that this object has handed out were not passed on; others may complete them."""
 
 
 @dataclass(slots=True, eq=False)

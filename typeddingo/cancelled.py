@@ -12,8 +12,9 @@ __all__ = ["Cancelled", "TaskKey"]
 TaskKey: TypeAlias = "tuple[str, str]"
 """Name and id."""
 
-SECONDS = 24 * 3600.0
-"""For so long a cancelled task that has not shown up is remembered."""
+SECONDS = 90 * 24 * 3600.0
+"""For so long a cancelled task that has not shown up is remembered: longer than one that a worker is told of can be
+waiting to be due."""
 ROOM = 100_000
 """So many are; the oldest go."""
 

@@ -20,6 +20,7 @@ from typeddingo.message import Report
 from typeddingo.option import Option
 from typeddingo.outcome import Home
 from typeddingo.reports import Watcher
+from typeddingo.time_limit import meet_limit, overdue
 
 if TYPE_CHECKING:
     from typeddingo.invoker import Invoker
@@ -151,6 +152,8 @@ class Ending:
 
     def _settle(self, timeout: float | None) -> bool:
         """Wait for the end, then for the handlers; False when the end did not come in time."""
+        if overdue:
+            meet_limit()
         seconds = -1.0 if timeout is None else min(max(0.0, seconds_of(timeout)), threading.TIMEOUT_MAX)
         deadline = monotonic() + seconds
         if not self._state:

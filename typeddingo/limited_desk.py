@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import intern
 
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Receipt
+from typeddingo.broker import Delivery, Producer, Receipt
 from typeddingo.desk import Arrival, Desk
 from typeddingo.errors import TypedDingoError
 from typeddingo.events import EventCode, EventLevel
@@ -34,11 +35,12 @@ class LimitedDesk(Desk):
         entry: Entry,
         reporter: Reporter | None,
         flusher: Flusher,
+        producer: Callable[[], Producer | None],
         *,
         bounds: Bounds,
         limiter: Limiter,
     ) -> None:
-        super().__init__(runtime, registry, entry, reporter, flusher)
+        super().__init__(runtime, registry, entry, reporter, flusher, producer)
         self._bounds = bounds
         self._limiter = limiter
         self._started: dict[Key, Want] = {}

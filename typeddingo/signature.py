@@ -60,6 +60,12 @@ class Signature:
         return tuple(p for p in self.parameters if p.positional)
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """What every call must give."""
+        many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        return tuple(p.name for p in self.parameters if p.required and p.kind not in many)
+
+    @property
     def keyword_only(self) -> tuple[Parameter, ...]:
         return tuple(p for p in self.parameters if p.keyword_only)
 

@@ -26,14 +26,17 @@ from typing import (
 )
 
 from typeddingo.context import Context
+from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
 from typeddingo.method import InstanceSlot
 from typeddingo.option import Option
 
 if TYPE_CHECKING:
+    from typeddingo.pipeline import Pipeline
+    from typeddingo.registry import Launcher
     from typeddingo.result import Result
 
-__all__ = ["AsyncTask", "CallOptions", "Mappable", "Sender", "SyncTask", "Task"]
+__all__ = ["AsyncTask", "CallOptions", "Mappable", "Sender", "Startable", "SyncTask", "Task"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -85,11 +88,30 @@ class Sender(Protocol):
         """A list of ``Result``, one a row of arguments. Every row is checked before the first is sent."""
         ...
 
+    @property
+    def contract(self) -> Contract: ...
+
+    @property
+    def owner(self) -> object:
+        """The app; None: not yet known."""
+        ...
+
+    @property
+    def launcher(self) -> Launcher:
+        """The way out for pipelines that begin with the task."""
+        ...
+
 
 class Mappable(Protocol[A_contra, S_co]):
     """A task that can be called with one argument, whatever else it would take."""
 
     def call(self, value: A_contra, /) -> Result[S_co]: ...
+
+
+class Startable(Protocol[S_co]):
+    """A task that can be called without arguments."""
+
+    def call(self) -> Result[S_co]: ...
 
 
 class Task(Generic[P, R_co]):
@@ -164,6 +186,22 @@ class Task(Generic[P, R_co]):
         twin._option = replace(self._option or self._sender.option, **options)
         return twin
 
+    @overload
+    def __or__(self, step: Mappable[R_co, S], /) -> Pipeline[P, S]: ...
+    @overload
+    def __or__(self: Task[P, None], step: Startable[S], /) -> Pipeline[P, S]: ...
+    def __or__(self, step: object, /) -> object:
+        """A pipeline: ``a | b`` is called as ``a`` is, hands what ``a`` returns on to ``b``, and gives what ``b``
+        returns. Raises ``SignatureError`` when ``b`` cannot take it, ``ConfigError`` when it is another app's."""
+        from typeddingo.pipeline import joined  # it builds on this module
+
+        return joined(self, step)
+
+    @property
+    def is_method(self) -> bool:
+        """It is declared in a class body."""
+        return self._slot is not None
+
     def _run(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Any:
         if self._injected:
             return self.fn(Context(self.name), *args, **kwargs)
@@ -229,6 +267,18 @@ class BoundSender:
     def send_many(self, rows: Sequence[tuple[object, ...]], option: Option | None) -> Any:
         results = self._sender.send_many([(self._instance, *row) for row in rows], option)
         return [self._keep(result) for result in results]
+
+    @property
+    def contract(self) -> Contract:
+        return self._sender.contract
+
+    @property
+    def owner(self) -> object:
+        return self._sender.owner
+
+    @property
+    def launcher(self) -> Launcher:
+        return self._sender.launcher
 
     def _keep(self, result: Result[object]) -> Result[object]:
         """Let the instance live until the call has ended: the token that travels does not hold it."""

@@ -32,7 +32,7 @@ def check_key_function(contract: Contract, fn: object) -> KeyFunction:
             f"task {name!r}: its key function must take what the task takes, {contract.signature.native}; what it does "
             "not look at too"
         )
-    return cast("KeyFunction", fn)
+    return fn
 
 
 def key_of_function(contract: Contract, fn: KeyFunction, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
@@ -47,8 +47,8 @@ def key_of_arguments(contract: Contract, args: tuple[object, ...], kwargs: Mappi
         given = contract.bind(*contract.complete(args, kwargs))
     except ArgumentError:  # a default that does not fit its own annotation does not travel: neither does it count
         given = args, kwargs
-    positional = json.loads(contract.arguments.dump_json(given[0]))
-    named = json.loads(contract.keywords.dump_json(given[1])) if given[1] else {}
+    positional: object = json.loads(contract.arguments.dump_json(given[0]))
+    named: object = json.loads(contract.keywords.dump_json(given[1])) if given[1] else {}
     return _digest(json.dumps([positional, named], sort_keys=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.leftovers import running
 from typeddingo import App, Config
 from typeddingo.backends.local import LocalBackend
 from typeddingo.broker import Broker, Feature, NamedBroker
+from typeddingo.brokers.amqp import AmqpBroker
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
 from typeddingo.testing import eventually
 
@@ -47,6 +49,22 @@ def amqp(request: pytest.FixtureRequest) -> App:
 
 
 WAYS: list[Callable[[pytest.FixtureRequest], App]] = [by_reference, through_codec, mapped, named, redis, amqp]
+
+
+def wait_for_urgent(app: App, count: int) -> None:
+    """What was sent is stored, but need not be with its workers yet where a server is in between: wait until so many
+    urgent tasks are."""
+
+    def arrived(broker: AmqpBroker) -> int:
+        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+        return sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+
+    def has_arrived(broker: AmqpBroker) -> bool:
+        return arrived(broker) == count
+
+    for broker in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+        if isinstance(broker, AmqpBroker):
+            eventually(partial(has_arrived, broker))
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)

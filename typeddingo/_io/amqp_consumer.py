@@ -1,6 +1,7 @@
 """Takes messages from the queues of one task and acknowledges them. Comes from a listener, goes to the server.
 
-Two queues on one channel: the tasks, as many at a time as are wanted, and the suspects, one at a time.
+Two queues on one channel: the tasks, as many at a time as are wanted, and the suspects, one at a time. As many of each
+queue of urgent ones, once it is known that it exists.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class TaskConsumer(Station):
         self._outstanding = Outstanding()
         self._line = Line()
         self._main = ""
+        self._urgent: set[int] = set()  # priorities that have a queue
+        self._urgent_tags: dict[str, int] = {}
         self._consumers = 0
         self._changing = False
         self._stopped = False
@@ -145,12 +148,16 @@ class TaskConsumer(Station):
             return
         if queue.suspects:
             yield from self._consume(channel, queue.suspects, SUSPECTS, 1)
+        for priority in list(self._urgent):
+            yield from self._join(channel, priority)
         yield from self._consume(channel, queue.main, self._new_tag(), self._prefetch)
 
     def ready(self, channel: Channel) -> None:
         self._reader.ready()
         self._quiet_seconds = 0.0
         self.link.later(WATCH_SECONDS, partial(self._watch, self.epoch))
+        for priority in self._urgent:  # what has become known since we began
+            self._line.put(partial(self._join, channel, priority))
         self._adapt()
 
     def lost(self, error: BaseException) -> None:
@@ -242,6 +249,24 @@ class TaskConsumer(Station):
         for receipt in withheld:
             receipt()
 
+    # What is urgent.
+
+    def take_urgent(self, priority: int) -> None:
+        """There are tasks of this priority, in a queue of their own. Idempotent."""
+        if priority not in self._urgent:
+            self._urgent.add(priority)
+            if (channel := self.channel) is not None:
+                self._line.put(partial(self._join, channel, priority))
+
+    def _join(self, channel: Channel, priority: int) -> Dialogue[None]:
+        if self._stopped or self._queue.life is None or priority in self._urgent_tags.values():
+            return
+        route = self._queue.life.to(priority)
+        self._urgent_tags[tag := self._next_tag("urgent")] = priority
+        if route.declare is not None:
+            yield from route.declare(channel)
+        yield from self._consume(channel, route.key, tag, self._prefetch)
+
     # How much is held.
 
     def prefer(self, prefetch: int) -> None:
@@ -260,14 +285,22 @@ class TaskConsumer(Station):
 
     @property
     def _is_full(self) -> bool:
-        return self._outstanding.held(self._main) >= self._prefetch
+        """Nothing can be on its way."""
+        held, most = self._outstanding.held, self._prefetch
+        return held(self._main) >= most and all(held(tag) >= most for tag in self._urgent_tags)
+
+    @property
+    def _is_short(self) -> bool:
+        """There may be more in one of the queues."""
+        held, most = self._outstanding.held, self._prefetch
+        return held(self._main) >= most or any(held(tag) >= most for tag in self._urgent_tags)
 
     def _adapt(self) -> None:
         """More is of use only when all that may be held is held; less is wanted at once."""
         channel = self.channel
         if self._wanted == self._prefetch or self._changing or self._stopped or channel is None or not channel.is_open:
             return
-        if self._wanted < self._prefetch or self._is_full:
+        if self._wanted < self._prefetch or self._is_short:
             self._changing = True
             self._once_quiet(partial(self._line.put, partial(self._change, channel)))
 
@@ -289,9 +322,12 @@ class TaskConsumer(Station):
     def _change(self, channel: Channel) -> Dialogue[None]:
         """The protocol has no other way than to consume anew."""
         yield lambda then: self._cancel(channel, self._main, then)
+        yield from self._cancel_urgent(channel)
         self._prefetch = self._wanted
         if not self._stopped:
             self._release()
+            for priority in list(self._urgent):
+                yield from self._join(channel, priority)
             yield from self._consume(channel, self._queue.main, self._new_tag(), self._prefetch)
         self._changing = False
         self._adapt()
@@ -301,8 +337,14 @@ class TaskConsumer(Station):
             yield lambda then: self._cancel(channel, SUSPECTS, then)
         if self._main:
             yield lambda then: self._cancel(channel, self._main, then)
+        yield from self._cancel_urgent(channel)
         self._release()
         self._tell_stopped()
+
+    def _cancel_urgent(self, channel: Channel) -> Dialogue[None]:
+        for tag in list(self._urgent_tags):
+            del self._urgent_tags[tag]
+            yield partial(self._cancel, channel, tag)
 
     def _tell_stopped(self) -> None:
         if (done := self._on_stopped) is not None:
@@ -311,9 +353,12 @@ class TaskConsumer(Station):
 
     def _new_tag(self) -> str:
         """Never the same twice: a quorum queue would take it for the consumer that was cancelled, with its count."""
-        self._consumers += 1
-        self._main = f"tasks-{self._consumers}"
+        self._main = self._next_tag("tasks")
         return self._main
+
+    def _next_tag(self, kind: str) -> str:
+        self._consumers += 1
+        return f"{kind}-{self._consumers}"
 
     def _consume(self, channel: Channel, queue: str, tag: str, prefetch: int) -> Dialogue[None]:
         yield lambda then: channel.basic_qos(prefetch_count=prefetch, callback=then)
@@ -385,6 +430,8 @@ class TaskConsumer(Station):
         arrived = Arrived(self.epoch, tag, body, id, reply_to, attempts, redelivered, suspect=consumer == SUSPECTS)
         if retries or expires:
             arrived.retries, arrived.expires = retries, expires / 1000
+        if self._urgent:
+            arrived.priority = self._urgent_tags.get(consumer, 0)
         self._reader.arrived(arrived)
         if self._when_quiet is not None and self._is_full:
             self._now_quiet(self._when_quiet)

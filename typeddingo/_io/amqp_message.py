@@ -9,7 +9,7 @@ from pika import BasicProperties
 from typeddingo._io.amqp_answer import Answer
 from typeddingo._io.amqp_declarer import Declare
 
-__all__ = ["MAX_SHORT", "Message", "Route"]
+__all__ = ["MAX_SHORT", "PERSISTENT", "Message", "Route"]
 
 PERSISTENT = 2
 MAX_SHORT = 255

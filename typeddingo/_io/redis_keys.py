@@ -63,6 +63,10 @@ class NativeKeys:
         """What the sets of recently sent tasks begin with; a number follows."""
         return self._key(name, "sent:")
 
+    def schedule(self, name: str, schedule: str) -> str:
+        """A string: up to when a schedule of this task is settled."""
+        return self._key(name, f"schedule:{_quoted(schedule)}")
+
     def unique(self, name: str, key: str) -> str:
         """A string: the id of the task that stands for its equals."""
         return self._key(name, f"unique:{_quoted(key)}")
@@ -78,6 +82,10 @@ class NativeKeys:
     def result(self, name: str, id: str) -> str:
         """A string: the last report of one task."""
         return self._key(name, f"result:{_quoted(id)}")
+
+    def join(self, name: str, id: str) -> str:
+        """A hash: what the runs for each value of a list have given so far."""
+        return self._key(name, f"join:{_quoted(id)}")
 
     def replies(self, address: str) -> str:
         """A stream: the reports for one caller."""

@@ -1,5 +1,8 @@
 """What limits the calls of one task in this process. Comes from its pool, lets them run a call or puts it off."""
 
+# The engine is the other half of a Result:
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping

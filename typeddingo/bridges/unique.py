@@ -17,7 +17,7 @@ from typeddingo.backend import ReportStream, Store
 from typeddingo.broker import Confirmation
 from typeddingo.errors import ResultClosed
 from typeddingo.message import Meta
-from typeddingo.outcome import Outcome
+from typeddingo.outcome import CallOutcome
 from typeddingo.role import Role
 
 __all__ = ["Earlier", "SharedStore", "UniqueConfirmation"]
@@ -31,21 +31,21 @@ class Earlier:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
+        self._outcomes: OrderedDict[tuple[str, str], CallOutcome] = OrderedDict()
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: CallOutcome) -> None:
         with self._lock:
             self._outcomes[outcome.name, outcome.id] = outcome
             if len(self._outcomes) > KEPT:
                 self._outcomes.popitem(last=False)
 
-    def remove(self, outcome: Outcome) -> None:
+    def remove(self, outcome: CallOutcome) -> None:
         """It stands for nobody: it was not sent, or another one stands for it."""
         with self._lock:
             if self._outcomes.get((outcome.name, outcome.id)) is outcome:
                 del self._outcomes[outcome.name, outcome.id]
 
-    def find(self, name: str, id: str) -> Outcome | None:
+    def find(self, name: str, id: str) -> CallOutcome | None:
         return self._outcomes.get((name, id))
 
 
@@ -56,7 +56,7 @@ class UniqueConfirmation(Confirmation):
     def __init__(
         self,
         answer: Confirmation,
-        outcome: Outcome,
+        outcome: CallOutcome,
         earlier: Earlier,
         follow: Callable[[str], None],
         background: Callable[[Callable[[], None]], None],

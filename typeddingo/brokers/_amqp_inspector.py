@@ -23,6 +23,7 @@ from typeddingo.brokers._amqp_mover import NAME, REASON, TIME
 from typeddingo.errors import WireError
 from typeddingo.header import Header
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.terms import MOST_URGENT
 
 __all__ = ["AmqpInspector"]
 
@@ -53,6 +54,8 @@ class AmqpInspector:
     def queue(self, name: str, queue: TaskQueue) -> QueueState:
         waiting, workers = self._count(queue.main)
         suspects = self._count(queue.suspects)[0] if queue.suspects else 0
+        if queue.life is not None:
+            waiting += sum(self._count(queue.life.to(priority).key)[0] for priority in range(1, MOST_URGENT + 1))
         dead = self._count(queue.dead)[0] if queue.dead else 0
         return QueueState(name, waiting + suspects, self._held(name), dead, workers)
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from typeddingo._io.amqp_clock import ServerClock
 from typeddingo._io.amqp_consumer import Arrived, TaskConsumer
 from typeddingo._io.amqp_link import Link
+from typeddingo._io.amqp_message import Route
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_prefetch import Demand
 from typeddingo.brokers._amqp_shelf import Shelf
 from typeddingo.errors import ConfigError, WireError
@@ -59,6 +62,8 @@ class Intake:
         queue: TaskQueue,
         link: Link,
         mover: Mover,
+        notices: Notices,
+        clock: ServerClock,
         tell: Tell,
         bound: int,
         over: Callable[[], object],
@@ -82,6 +87,8 @@ class Intake:
         self._queue = queue
         self._link = link
         self._mover = mover
+        self._notices = notices
+        self.clock = clock
         self._tell = tell
         self._over = over
         self._consumer = TaskConsumer(link, queue, self, self.demand.level)
@@ -93,8 +100,8 @@ class Intake:
     # From any thread.
 
     def begin(self) -> None:
-        """Start to consume."""
-        self._link.submit(lambda: self._link.add(self._consumer))
+        """Start to consume, once it is known what was cancelled."""
+        self._link.submit(partial(self._notices.when_caught_up, self._consume))
 
     def is_ours(self, message: Arrived) -> bool:
         """The server waits for our word on it, or has it no more."""
@@ -117,6 +124,14 @@ class Intake:
             else:
                 self._suspect(message)
                 return
+        if message.expires:
+            self.clock.when_known(partial(self._shelve, message))
+        else:
+            self._shelve(message)
+
+    def _shelve(self, message: Arrived) -> None:
+        if not self.is_ours(message):  # we have asked what time it is, and lost it meanwhile
+            return
         with self.changed:
             self.shelf.put(message)
             late = self.stopped.is_set()  # not before: what is given back while we consume would come back to us
@@ -202,12 +217,13 @@ class Intake:
         """To the server, for others."""
         live = [message for message in messages if self.is_ours(message)]
         self._move(len(live))
-        self._mover.give_back(self._consumer, self._queue.send, self._queue.suspect, live, self._moved)
+        self._mover.give_back(self._consumer, self._home_of, live, self._moved)
 
     def stop(self) -> None:
         """Take no more, and give back what nobody has taken."""
         if not self._stopping:
             self._stopping = True
+            self._notices.leave(self._name, self._consumer.take_urgent)
             self._consumer.stop(self._on_stopped)
 
     def leave(self) -> None:
@@ -226,6 +242,17 @@ class Intake:
             self._link.later(LOOK_SECONDS, self._look)
 
     # Inside.
+
+    def _consume(self) -> None:
+        if not self._stopping:
+            self._notices.follow(self._name, self._consumer.take_urgent)
+            self._link.add(self._consumer)
+
+    def _home_of(self, message: Arrived) -> Route:
+        """Where it came from."""
+        if message.suspect:
+            return self._queue.suspect
+        return self._queue.life.to(message.priority) if self._queue.life is not None else self._queue.send
 
     def _look(self) -> None:
         self._looking = False

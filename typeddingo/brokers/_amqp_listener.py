@@ -7,11 +7,11 @@ out only when nothing else of this process runs, and while it runs nothing joins
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from typeddingo._io.amqp_clock import ServerClock
 from typeddingo._io.amqp_consumer import Arrived
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_topology import TaskQueue
@@ -20,6 +20,7 @@ from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Receipt
 from typeddingo.brokers._amqp_intake import Intake, PutOff, Refused, Tell
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.errors import ConfigError
 from typeddingo.message import Meta
 
@@ -52,6 +53,8 @@ class AmqpListener(Listener):
         queue: TaskQueue,
         link: Link,
         mover: Mover,
+        notices: Notices,
+        clock: ServerClock,
         gate: Gate,
         tell: Tell,
         prefetch: int,
@@ -65,7 +68,7 @@ class AmqpListener(Listener):
         self._gate = gate
         self._at_most_once = settings.layout == "dingo"
         self._bound = min(prefetch, settings.prefetch or prefetch)
-        self._intake = Intake(name, queue, link, mover, tell, self._bound, partial(forget, self))
+        self._intake = Intake(name, queue, link, mover, notices, clock, tell, self._bound, partial(forget, self))
         self._changed = self._intake.changed
 
     @property
@@ -229,7 +232,7 @@ class AmqpListener(Listener):
     def _hand_out(self, message: Arrived) -> Delivery:
         delivery = Delivery(message.body, self, message, message.reply_to, message.attempts + 1, message.retries)
         if message.expires:
-            delivery.expired = message.expires <= time.time()
+            delivery.expired = message.expires <= self._intake.clock.now()
         self._intake.held[delivery] = message
         return delivery
 

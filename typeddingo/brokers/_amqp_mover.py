@@ -56,6 +56,8 @@ class Mover:
 
     def put_off(self, consumer: TaskConsumer, wait: Wait, message: Arrived, done: Callable[[], object]) -> None:
         """Where it waits until it is handed out again. Of workers that died with it nothing is kept."""
+        # Declared anew after each reconnect: a server that is killed may have lost a queue that it has just confirmed.
+        self._publisher.announce(wait.route)
         self._publish(_Move(consumer, wait.route, message, done, message.kept | wait.headers))
 
     def bury(
@@ -75,19 +77,17 @@ class Mover:
     def give_back(
         self,
         consumer: TaskConsumer,
-        route: Route,
-        suspects: Route,
+        to: Callable[[Arrived], Route],
         messages: Sequence[Arrived],
         done: Callable[[], object],
     ) -> None:
-        """To their queue, as if nobody had had them. A server that would count that as a failure gets them anew.
-        ``done`` is called once for each."""
+        """To the queue they came from, as if nobody had had them. A server that would count that as a failure gets them
+        anew. ``done`` is called once for each."""
         for message in messages:
             headers = message.kept
             if message.attempts:
                 headers[ATTEMPTS] = message.attempts
-            to = suspects if message.suspect else route
-            move = _Move(consumer, to, message, done, headers, stubborn=False)
+            move = _Move(consumer, to(message), message, done, headers, stubborn=False)
             if consumer.gives_back_for_free and not message.acknowledged:
                 consumer.link.submit(partial(self._requeue, move))
             else:

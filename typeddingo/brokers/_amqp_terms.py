@@ -27,7 +27,7 @@ def message_on(queue: TaskQueue, parcel: Parcel, answer: Answer, now: float) -> 
     seconds = terms.delay or (terms.eta and terms.eta - now)
     if seconds > LONGEST:
         raise ConfigError(
-            f"task {meta.name!r}: RabbitMQ keeps a task for {LONGEST / 86400:.0f} days at most before it starts: give "
+            f"task {meta.name!r}: RabbitMQ keeps a task for {int(LONGEST / 86400)} days at most before it starts: give "
             "a shorter delay or an earlier eta"
         )
     route = life.to(terms.priority)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
 from typeddingo.broker import Confirmation, Listener, Parcel, Receipt
+from typeddingo.brokers._local_joins import LocalJoins
 from typeddingo.brokers._local_queue import LocalListener, LocalQueue, Waiting
 from typeddingo.errors import ConfigError, QueueFull, SendError
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
@@ -94,6 +95,7 @@ class LocalMemory:
         # One lock for all queues: a batch of mixed names is stored whole or not at all.
         # Re-entrant: a finalizer that closes an app may run inside any of these methods.
         self.lock = threading.RLock()
+        self.joins = LocalJoins()
         self._origin = origin
         self._max_length = max_length
         self._queues: dict[str, LocalQueue] = {}

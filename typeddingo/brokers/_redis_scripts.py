@@ -24,6 +24,7 @@ __all__ = [
     "FREE",
     "GROUP",
     "LEAVE",
+    "LENGTH",
     "LOOK",
     "RENEW",
     "SEND",
@@ -105,16 +106,17 @@ return known
 """)
 
 
-_LENGTH = """
+LENGTH = """
 local function length(key)
   return redis.call('XLEN', key) + redis.call('HLEN', beside(key, 'waits')) + redis.call('XLEN', beside(key, 'hurried'))
 end
 """
+"""How many tasks lie in the queue of a stream, for its bound."""
 
-SEND = _send(BESIDE + _LENGTH, 6, "", _STORE)
+SEND = _send(BESIDE + LENGTH, 6, "", _STORE)
 """Stores tasks, each once in ten minutes. Returns how many were there already; -1: there is no room, none is stored."""
 
-SEND_ON_TERMS = _send(WAITING + _LENGTH, 8, ", cut(ARGV[at + 6], ARGV[at + 7])", _STORE_ON_TERMS)
+SEND_ON_TERMS = _send(WAITING + LENGTH, 8, ", cut(ARGV[at + 6], ARGV[at + 7])", _STORE_ON_TERMS)
 """The same for tasks that do not simply stand in line."""
 
 _BURY = f"""

@@ -29,11 +29,13 @@ from typeddingo.brokers._redis_overtaking import CANCEL
 from typeddingo.brokers._redis_queue import RedisQueue
 from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_suspects import Suspects
+from typeddingo.brokers._redis_timetable import RedisTimetable
 from typeddingo.brokers._redis_unique import freed_of
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
 from typeddingo.limits import Limiter
 from typeddingo.message import Meta
+from typeddingo.timetable import Timetable
 
 __all__ = ["Streams"]
 
@@ -55,6 +57,7 @@ class Streams(Layout[RedisListener]):
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
         self._limiter = RedisLimiter(server, self._keys, threads)
         self._letters = DeadLetters(server, self._keys)
+        self.timetable: Timetable = RedisTimetable(server, self._keys, self._bound, self.send)
         self._tellers: tuple[Callable[[str, str], object], ...] = ()
 
     def _new_listener(self, name: str, prefetch: int) -> RedisListener:

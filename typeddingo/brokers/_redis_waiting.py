@@ -22,7 +22,7 @@ WAITING = (
     + f"""
 local function now()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + time[2] / 1000  -- milliseconds
 end
 
 local function field(fields, name)
@@ -42,13 +42,16 @@ local function untaken(key, count)
   return false
 end
 
--- Let it wait in ``what``. Ids may be there twice: some makers of ids count, in many processes.
+-- Let it wait in ``what``. Ids may be there twice: some makers of ids count, in many processes. What one script puts
+-- there stays in order.
+local nth = 0
 local function put(key, what, score, id, fields)
   if redis.call('HEXISTS', beside(key, 'waits'), id) == 1 then
     id = id .. '\\n' .. redis.call('INCR', beside(key, 'twins'))
   end
   redis.call('HSET', beside(key, 'waits'), id, cmsgpack.pack(fields))
-  redis.call('ZADD', beside(key, what), string.format('%.0f', score), id)
+  redis.call('ZADD', beside(key, what), string.format('%.3f', score + nth / 1000), id)
+  nth = nth + 1
 end
 
 local function pick(key, what, id)
@@ -73,12 +76,13 @@ end
 
 -- Move what is due. Returns the milliseconds until the next one is; -1: there is none.
 local function promote(key, time)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beside(key, 'later'), '-inf', time, 'LIMIT', 0, {AT_ONCE})) do
+  local until_now = string.format('%.3f', time)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', beside(key, 'later'), 0, until_now, 'LIMIT', 0, {AT_ONCE})) do
     local fields = pick(key, 'later', id)
     if fields then store(key, string.match(id, '^(.*)\\n%d+$') or id, fields, time) end
   end
   local first = redis.call('ZRANGE', beside(key, 'later'), 0, 0, 'WITHSCORES')
-  return first[2] and math.max(0, tonumber(first[2]) - time) or -1
+  return first[2] and math.ceil(math.max(0, tonumber(first[2]) - time)) or -1
 end
 
 -- Something urgent waits and nothing else does: those who sleep at the stream must see it.

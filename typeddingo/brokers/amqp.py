@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.amqp_answer import Answer
+from typeddingo._io.amqp_clock import ServerClock
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message
 from typeddingo._io.amqp_publisher import Publisher
@@ -18,24 +19,29 @@ from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._amqp_inspector import AmqpInspector
+from typeddingo.brokers._amqp_joins import AmqpJoins
 from typeddingo.brokers._amqp_limits import AmqpLimiter
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
+from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_terms import message_on
+from typeddingo.brokers._amqp_timetable import AmqpTimetable
 from typeddingo.brokers._amqp_unique import UniqueAnswer, Uniques
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
 from typeddingo.limits import Limiter
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.terms import AT_ONCE
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["AmqpBroker", "connect"]
 
-FEATURES = Feature.LATER | Feature.EXPIRY | Feature.UNIQUE
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY | Feature.UNIQUE
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -53,7 +59,7 @@ def connect(url: str, config: Config) -> AmqpBroker:
     return AmqpBroker(url, max_frame=config.limits.frame, max_length=config.max_length)
 
 
-class AmqpBroker(NamedBroker, Inspector):
+class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
@@ -69,11 +75,16 @@ class AmqpBroker(NamedBroker, Inspector):
         threads = Threads("AmqpBroker")
         self._sending = Link(self.settings, "publisher", threads, self._tell_producer)
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
+        # Of its own: a server short of memory stops reading from who publishes, and receipts must still reach it.
+        self._scheduling = Link(self.settings, "schedules", threads, self._tell_producer)
         self._publisher = Publisher(self._sending)
         self._uniques = Uniques(self._sending, self._publisher)
         self._limiter = AmqpLimiter(self._sending, self._publisher, threads)
         self._mover = Mover(self._publisher)
+        self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
+        self._clock = ServerClock(self._receiving)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
+        self._joins = AmqpJoins(self._receiving, self._publisher, NativeTopology(self.settings))
         self._gate = Gate()
         self._lock = threading.Lock()
         self._queues: dict[str, TaskQueue] = {}
@@ -93,25 +104,28 @@ class AmqpBroker(NamedBroker, Inspector):
         """In the native layout, as a property of the message."""
         return self.settings.layout == "native"
 
+    @property
+    def others_read(self) -> bool:
+        """In the dingo layout: Go dingo's workers take tasks from the same queues."""
+        return self.settings.layout == "dingo"
+
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
-        An ``eta`` and an ``expires`` are moments of this computer's clock, a ``delay`` is counted by the server. Raises
-        ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry or a delay that is too long, and
-        ``SendError`` once closed."""
+        A ``delay`` is counted by the server. An ``eta`` is made one by this computer's clock, and a lifetime its end,
+        which workers compare with the server's clock. Raises ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP
+        cannot carry or a delay that is too long, and ``SendError`` once closed."""
         usual = True
         for meta, body, terms in parcels:
             if len(body) > self._max_frame:
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
             if terms is not AT_ONCE:
                 usual = False
-        answer = _Confirmation(len(parcels), self.settings.send_timeout)
         if not usual and parcels[0].terms.unique and len(parcels) == 1:
             return self._send_unique(parcels[0])
         if not usual:
-            now = time.time()
-            self._publisher.publish([message_on(self._queue(each.meta.name), each, answer, now) for each in parcels])
-            return answer
+            return self._send_on_terms(parcels)
+        answer = _Confirmation(len(parcels), self.settings.send_timeout)
         native = self.carries_reply_to
         messages = [
             Message(self._queue(meta.name).send, body, answer, id=meta.id, reply_to=meta.reply_to if native else "")
@@ -129,7 +143,7 @@ class AmqpBroker(NamedBroker, Inspector):
 
     @property
     def features(self) -> Feature:
-        """In the native layout: later (for 77 days at most, in steps of 0.05 s) and expiry."""
+        """In the native layout: later (for 77 days at most, in steps of 0.05 s), expiry, cancelling and priorities."""
         return FEATURES if self.settings.layout == "native" else Feature.NONE
 
     @property
@@ -140,6 +154,18 @@ class AmqpBroker(NamedBroker, Inspector):
     def declare_task(self, name: str) -> None:
         """Its queue is declared as soon as there is a connection. Does not block."""
         self._publisher.announce(self._queue(name).send)
+
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``. In the native layout."""
+        return self._joins.join(parts)
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        self._joins.forget(metas)
+
+    def release_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.release_joins``."""
+        self._joins.release(metas)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """A listener for the tasks called ``name``. Blocks until tasks can come, but not longer than the connection may
@@ -156,6 +182,8 @@ class AmqpBroker(NamedBroker, Inspector):
                 queue,
                 self._receiving,
                 self._mover,
+                self._notices,
+                self._clock,
                 self._gate,
                 self._tell,
                 prefetch,
@@ -165,6 +193,18 @@ class AmqpBroker(NamedBroker, Inspector):
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
         return listener
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. RabbitMQ lets nobody look for a task in a queue, so it is always False: the task
+        ends as cancelled when a worker gets it, one that is not due yet not before it is."""
+        if self.settings.layout != "native":
+            return super().cancel(metas)
+        self._notices.cancel(metas)
+        return [False] * len(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._notices.watch(tell)
 
     def limiter(self) -> Limiter | None:
         """See ``NamedConsumer.limiter``: by the clocks of the workers, which must agree. None in the dingo layout."""
@@ -194,8 +234,29 @@ class AmqpBroker(NamedBroker, Inspector):
         self._uniques.close()
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._scheduling.close(deadline)
         self._receiving.close(deadline)
         self._sending.close(deadline)
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``. Raises ``ConfigError`` with ``layout=dingo``, which has no place for it."""
+        return self._timetable().take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable().last_fired(keys)
+
+    def _timetable(self) -> Timetable:
+        topology = self._topology
+        if not isinstance(topology, NativeTopology):
+            raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
+        return AmqpTimetable(
+            self._scheduling,
+            lambda key: topology.baton(key.name),
+            lambda key: topology.fired(key.name),
+            lambda name: self._queue(name).send,
+            self.send,
+        )
 
     def ping(self) -> None:
         """See ``Inspector.ping``; within ``connect_timeout``."""
@@ -219,6 +280,17 @@ class AmqpBroker(NamedBroker, Inspector):
         """See ``Inspector.purge``."""
         return self._inspector.purge(name, self._queue(name), keys)
 
+    def _send_on_terms(self, parcels: Sequence[Parcel]) -> Confirmation:
+        urgent = self._notices.unknown({(meta.name, terms.priority) for meta, _, terms in parcels if terms.priority})
+        answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout)
+        now = time.time()
+        messages = [message_on(self._queue(each.meta.name), each, answer, now) for each in parcels]
+        for message in messages:
+            if message.route.exchange:  # it waits: declared anew after each reconnect, see ``Mover.put_off``
+                self._publisher.announce(message.route)
+        self._publisher.publish(messages + self._notices.announcements(urgent, answer))
+        return answer
+
     def _held(self, name: str) -> int:
         with self._lock:
             return sum(listener.held for listener in self._listeners if listener.name == name)
@@ -237,6 +309,10 @@ class AmqpBroker(NamedBroker, Inspector):
 
     def _tell_consumer(self, level: EventLevel, what: str) -> None:
         self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, EventCode.CONNECTION, what)
+
+    def _tell_refused(self, error: ConfigError) -> None:
+        what = f"nothing can be cancelled, and urgent tasks may not be seen: {error}"
+        self._publish(Role.NAMED_CONSUMER, EventLevel.ERROR, EventCode.CONNECTION, what)
 
     def _tell(self, level: EventLevel, code: EventCode, what: str, name: str, id: str) -> None:
         self._publish(Role.CONSUMER | Role.NAMED_CONSUMER, level, code, what, name, id)
