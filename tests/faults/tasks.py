@@ -16,7 +16,7 @@ from typeddingo.testing import Ledger
 
 __all__ = ["MOST", "PIPELINES", "RATE", "Process", "Tenants", "build"]
 
-RATE, MOST = "20/s", 4
+RATE, MOST = "20/s", 8
 """What the task "rationed" is limited to, over all workers."""
 
 
