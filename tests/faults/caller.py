@@ -47,7 +47,7 @@ class Caller:
         self.app.use(self.backend)
         self._ids = ChosenIDs()
         self.app.add_id_maker(OWN_IDS, self._ids)
-        for task in ("note", "other", "poison", "moody", "echo", "apart", "sum_up", "flaky"):
+        for task in ("note", "other", "poison", "moody", "echo", "apart", "sum_up", "flaky", "rationed"):
             self.app.set_id_maker(task, OWN_IDS)
         self._ledger = Ledger(plan.ledger)
         self.results: dict[str, Result[Any]] = {}

@@ -25,7 +25,7 @@ from typeddingo.role import Role
 from typeddingo.testing import Audit, Ledger, audit, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-QUEUES = ("note", "other", "poison", "moody", "echo", "apart", "spread", "grow", "sum_up", "flaky")
+QUEUES = ("note", "other", "poison", "moody", "echo", "apart", "spread", "grow", "sum_up", "flaky", "rationed", "only")
 
 
 class WorkerProcess:

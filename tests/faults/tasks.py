@@ -14,7 +14,10 @@ from typeddingo import App, Middleware, Outgoing, Pipeline, Retry, current_conte
 from typeddingo.config import Ack, Config
 from typeddingo.testing import Ledger
 
-__all__ = ["PIPELINES", "Process", "Tenants", "build"]
+__all__ = ["MOST", "PIPELINES", "RATE", "Process", "Tenants", "build"]
+
+RATE, MOST = "20/s", 8
+"""What the task "rationed" is limited to, over all workers."""
 
 
 class Process:
@@ -108,6 +111,28 @@ def build(plan: Plan, *, where: str | None = None) -> App:
             raise Retry(after=after)
         ledger.ended(id)
         return id
+
+    @app.task(name="rationed", limit=RATE, max_running=MOST)
+    def rationed(seconds: float) -> str:
+        """Says beside the ledger when each run begins and ends; "hold" in its id: the first does not end."""
+        id = current_context().id
+        began = time.time()
+        if "hold" in id and current_context().attempt == 1:
+            ledger.begun(id)
+            time.sleep(3600)
+        noted(seconds)
+        with open(f"{plan.ledger}.times", "a") as times:
+            times.write(f"{began} {time.time()}\n")
+        return id
+
+    @app.task(name="only", unique_for=60.0)
+    def only(key: str, seconds: float) -> str:
+        """What was sent once is not sent again."""
+        return noted(seconds)
+
+    @only.key
+    def _(key: str, seconds: float) -> str:
+        return key
 
     @app.task(name="echo")
     def echo(data: bytes) -> bytes:

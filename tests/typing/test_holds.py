@@ -151,6 +151,31 @@ def test_a_tasks_life_is_typed() -> None:
     assert_type(Retry(after=3).after, float | None)
 
 
+def test_a_key_function_takes_the_parameters_of_its_task() -> None:
+    with App("local") as own:
+
+        @own.task(unique_for=60, limit="100/s", max_running=2)
+        def charge(order: str, cents: int = 1) -> int:
+            return cents
+
+        @own.task(context=True, unique_for=60.0)
+        async def told(ctx: Context, a: int) -> str:
+            return str(a)
+
+        @charge.key
+        def by_order(order: str, cents: int = 1) -> str:
+            return order
+
+        @told.key
+        def by_a(a: int) -> tuple[str, int]:
+            return "a", a
+
+        charge.key(lambda order, cents=1: (assert_type(order, str), assert_type(cents, int)))
+        is_(by_order("a"), "a")
+        is_(by_a(1), ("a", 1))
+        assert_type(charge.call("a").get(5), int)
+
+
 def test_options_keep_the_parameters() -> None:
     assert_type(add.with_options(delay=0, expires=60.0, priority=3).call(1, b=2), Result[int])
     assert_type(add.with_options(eta=datetime.now(UTC)).call(1, b=2), Result[int])

@@ -17,7 +17,7 @@ from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.limits import Limiter, Want
-from typeddingo.turnstile import GRACE, GUESS, LONG, PATIENCE, SOON, window_of
+from typeddingo.turnstile import FRONT, GRACE, GUESS, LONG, PATIENCE, SOON, window_of
 
 __all__ = ["RedisLimiter"]
 
@@ -114,13 +114,13 @@ class RedisLimiter(Limiter):
         )
 
     def _limit_keys(self, want: Want) -> list[str]:
-        return [self._keys.limit(want.name, want.key, what) for what in ("starts", "running", "hold", "waiting")]
+        return [self._keys.limit(want.name, want.key, what) for what in ("starts", "running", "hold", "line", "due")]
 
 
 _ASK = Script(f"""
--- KEYS: when the latest started, until when those count that run, when they began and how long they run, when those are
--- due that wait. ARGV: id, starts in a window (0: no bound), microseconds of it, how many run at most (0: no bound),
--- microseconds of a lease, thousandths by which a guess is spread
+-- KEYS: when the latest started, until when those count that run, when they began and how long they run, the tickets of
+-- those that wait, when they should be back. ARGV: id, starts in a window (0: no bound), microseconds of it, how many
+-- run at most (0: no bound), microseconds of a lease, thousandths by which a guess is spread
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local id, times, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -145,13 +145,22 @@ end
 local room = math.huge
 if times > 0 then room = times - started end
 if most > 0 then room = math.min(room, most - running) end
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. text(now - {round(GRACE * 1e6)}))
-local mine = tonumber(redis.call('ZSCORE', KEYS[4], id) or math.huge)
-local is_due, ahead = mine <= now, 0
-if is_due then ahead = redis.call('ZCOUNT', KEYS[4], '-inf', '(' .. text(mine))
-else ahead = redis.call('ZCOUNT', KEYS[4], '-inf', text(now)) end
-redis.call('ZREM', KEYS[4], id)
-if ahead < room then
+for _, late in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. text(now - {round(GRACE * 1e6)}))) do
+  redis.call('ZREM', KEYS[4], late)
+  redis.call('ZREM', KEYS[5], late)
+end
+local ticket = redis.call('ZSCORE', KEYS[4], id)
+local place = ticket and redis.call('ZRANK', KEYS[4], id) or redis.call('ZCARD', KEYS[4])
+local first = 0
+if place > 0 then
+  local before = redis.call('ZRANGE', KEYS[4], 0, math.min(place, {FRONT}) - 1)
+  for _, due in ipairs(redis.call('ZMSCORE', KEYS[5], unpack(before))) do
+    if due and tonumber(due) <= now then first = first + 1 end
+  end
+end
+if first < room then
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('ZREM', KEYS[5], id)
   if times > 0 then
     redis.call('ZADD', KEYS[1], text(now), text(now) .. ' ' .. id)
     redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000) + 1000)
@@ -164,8 +173,6 @@ if ahead < room then
   end
   return 0
 end
-local place = ahead
-if not is_due then place = redis.call('ZCARD', KEYS[4]) end
 local wait = {round(SOON * 1e6)}
 if times > 0 and place >= times - started then
   local rounds, at = math.floor((place - times + started) / times), (place - times + started) % times
@@ -179,8 +186,12 @@ if most > 0 and place - most + running + 1 > 0 then
   wait = math.max(wait, math.min(guess, {round(PATIENCE * 1e6)} * ARGV[6] / 1000))
 end
 wait = math.ceil(wait)
-redis.call('ZADD', KEYS[4], text(now + wait), id)
-redis.call('PEXPIRE', KEYS[4], math.ceil(wait / 1000) + {DAY})
+if not ticket then
+  local last = redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2]
+  redis.call('ZADD', KEYS[4], text(last and tonumber(last) + 1 or 1), id)
+end
+redis.call('ZADD', KEYS[5], text(now + wait), id)
+for at = 4, 5 do redis.call('PEXPIRE', KEYS[at], math.ceil(wait / 1000) + {DAY}) end
 return wait
 """)
 """0: it starts. Else the microseconds after which it should ask again."""
