@@ -23,6 +23,8 @@ SOON = 0.02
 """Seconds: nobody asks again earlier."""
 LONG = 60.0
 """Seconds: nobody waits longer without asking, because limits may change."""
+BEHIND = 1e-4
+"""Seconds between two who would ask again at the same time: they keep their order."""
 GUESS = 0.1
 """Seconds that a task runs, while none has ended."""
 PATIENCE = 2.0
@@ -75,7 +77,7 @@ class Turnstile:
             self._running[id] = (self._running[id][0], now + lease)
             return 0.0
         mine = self._due.get(id, math.inf)
-        is_due = mine <= now
+        is_due = mine <= now + BEHIND / 4  # what was rounded on the way is no earliness
         ahead = bisect_left(self._waiting, (mine, id)) if is_due else bisect_right(self._waiting, (now, "\U0010ffff"))
         self._leave(id)
         if ahead < self._room(bounds):
@@ -85,6 +87,10 @@ class Turnstile:
                 self._running[id] = (now, now + lease)
             return 0.0
         due = now + self._wait(bounds, ahead if is_due else len(self._waiting), now)
+        while (at := bisect_right(self._waiting, (due + BEHIND / 2, ""))) and self._waiting[at - 1][
+            0
+        ] > due - BEHIND / 2:
+            due = self._waiting[at - 1][0] + BEHIND  # somebody who asked earlier has this time
         self._due[id] = due
         insort(self._waiting, (due, id))
         return due - now

@@ -399,7 +399,7 @@ def test_a_list_can_be_limited(post: Post) -> None:
 def test_a_task_that_failed_for_good_runs_anew_when_it_is_told_to(post: Post) -> None:
     there = post.folder / "there"
     with post.worker() as worker:
-        worker.until("is ready")
+        worker.until("runs post.sleep")
         sent = post.call("post.fail", f'["{there}"]', "--no-wait").out.strip()
         assert "attempt 1" in worker.until(f"post.fail id={sent} RETRY")
         assert "attempt 2" in worker.until(f"post.fail id={sent} FAIL")
@@ -421,7 +421,7 @@ def test_a_task_that_was_cancelled_before_a_worker_came_is_not_run(post: Post) -
     for id in (sent, late):
         assert post.run("cancel", "post:app", "post.shout", id) == Done(0, "1 cancelled\n", "")
     with post.worker() as worker:
-        worker.until("is ready")
+        worker.until("runs post.sleep")
         assert post.call("post.shout", '["after"]', "--delay", "2").out == '"AFTER"\n'
         assert not worker.saying(f"id={sent}")
         assert not worker.saying(f"id={late}")

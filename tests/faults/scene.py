@@ -25,7 +25,7 @@ from typeddingo.role import Role
 from typeddingo.testing import Audit, Ledger, audit, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-QUEUES = ("note", "other", "poison", "moody", "echo", "spread", "grow", "sum_up", "flaky")
+QUEUES = ("note", "other", "poison", "moody", "echo", "apart", "spread", "grow", "sum_up", "flaky")
 
 
 class WorkerProcess:
@@ -156,8 +156,8 @@ class Scene:
         return self.technology.double(self._place, task)
 
     def queues(self) -> set[str]:
-        """Those of it that belong to the queues of tasks, which stay."""
-        named = {name for name in self.leftovers() if any(task in name for task in QUEUES)}
+        """Those of it that belong to the queues of tasks, which stay, as does the stream that all workers read."""
+        named = {name for name in self.leftovers() if any(task in name for task in (*QUEUES, "notices"))}
         return {name for name in named if ":result:" not in name}  # it has the name of its task, too
 
     # the account

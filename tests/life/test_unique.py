@@ -202,7 +202,7 @@ def can(app: App, feature: Feature) -> bool:
     """Its broker, if it has one."""
     return all(
         feature in adapter.features
-        for adapter in app._bridge.attached()  # pyright: ignore[reportPrivateUsage]
+        for adapter in app._bridge.attached()  # pyright: ignore[reportPrivateUsage]  # there is no other way to ask
         if isinstance(adapter, Producer)
     )
 

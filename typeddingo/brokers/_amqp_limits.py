@@ -16,10 +16,8 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias, cast
 
-from pika.channel import Channel
-
 from typeddingo._io.amqp_answer import Answer
-from typeddingo._io.amqp_channel import Dialogue
+from typeddingo._io.amqp_channel import Channel, Dialogue
 from typeddingo._io.amqp_errand import Getter, Got, run
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route

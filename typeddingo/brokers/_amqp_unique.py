@@ -16,10 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
 
-from pika.channel import Channel
-
 from typeddingo._io.amqp_answer import Answer
-from typeddingo._io.amqp_channel import Dialogue, Station, count_of, talk
+from typeddingo._io.amqp_channel import Channel, Dialogue, Station, count_of, talk
 from typeddingo._io.amqp_errand import Getter
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route

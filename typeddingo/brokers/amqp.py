@@ -285,6 +285,9 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
         answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout)
         now = time.time()
         messages = [message_on(self._queue(each.meta.name), each, answer, now) for each in parcels]
+        for message in messages:
+            if message.route.exchange:  # it waits: declared anew after each reconnect, see ``Mover.put_off``
+                self._publisher.announce(message.route)
         self._publisher.publish(messages + self._notices.announcements(urgent, answer))
         return answer
 
