@@ -52,6 +52,7 @@ class Channel:
         *,
         passive: bool = ...,
         durable: bool = ...,
+        exclusive: bool = ...,
         arguments: dict[str, object] | None = ...,
         callback: Callable[[Method[Queue.DeclareOk]], object],
     ) -> None: ...

@@ -96,10 +96,9 @@ class AmqpBroker(NamedBroker, Inspector):
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
-        A ``delay`` is counted by the server. An ``eta`` is made one by this computer's clock, and a lifetime its end, which
-        workers compare with the server's clock. Raises
-        ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP cannot carry or a delay that is too long, and
-        ``SendError`` once closed."""
+        A ``delay`` is counted by the server. An ``eta`` is made one by this computer's clock, and a lifetime its end,
+        which workers compare with the server's clock. Raises ``PayloadTooLarge``, ``ConfigError`` for a name that AMQP
+        cannot carry or a delay that is too long, and ``SendError`` once closed."""
         usual = True
         for meta, body, terms in parcels:
             if len(body) > self._max_frame:
