@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         DecodeError,
         ErrorCode,
         HeaderError,
+        LifespanError,
         LimitError,
         Misfit,
         NoHandler,
@@ -69,12 +70,16 @@ if TYPE_CHECKING:
     from typeddingo.marshallers.signed import SignedMarshaller
     from typeddingo.marshallers.wrapped import FrameKind, WrappedMarshaller
     from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
+    from typeddingo.middleware import Middleware, Outgoing
     from typeddingo.option import Option
+    from typeddingo.pipeline import Pipeline, each
     from typeddingo.reports import Reports
     from typeddingo.result import Result
     from typeddingo.role import Role
+    from typeddingo.scheduling import Schedulable, Schedule
     from typeddingo.task import AsyncTask, SyncTask, Task
     from typeddingo.tasks import Tasks
+    from typeddingo.timetable import Look, ScheduleKey, Seat, Timetable
 else:
     _MODULES = {
         "app": ("App",),
@@ -120,6 +125,7 @@ else:
             "DecodeError",
             "ErrorCode",
             "HeaderError",
+            "LifespanError",
             "LimitError",
             "Misfit",
             "NoHandler",
@@ -187,16 +193,34 @@ else:
             "Status",
             "TaskMessage",
         ),
+        "middleware": (
+            "Middleware",
+            "Outgoing",
+        ),
         "option": ("Option",),
+        "pipeline": (
+            "Pipeline",
+            "each",
+        ),
         "reports": ("Reports",),
         "result": ("Result",),
         "role": ("Role",),
+        "scheduling": (
+            "Schedulable",
+            "Schedule",
+        ),
         "task": (
             "AsyncTask",
             "SyncTask",
             "Task",
         ),
         "tasks": ("Tasks",),
+        "timetable": (
+            "Look",
+            "ScheduleKey",
+            "Seat",
+            "Timetable",
+        ),
     }
     _HOMES = {name: f"typeddingo.{module}" for module, names in _MODULES.items() for name in names}
 
@@ -223,6 +247,10 @@ __all__ = [
     "Task",
     "SyncTask",
     "AsyncTask",
+    "Pipeline",
+    "each",
+    "Schedule",
+    "Schedulable",
     # what comes back
     "Result",
     "gather",
@@ -233,6 +261,9 @@ __all__ = [
     # inside a task
     "Context",
     "current_context",
+    # around every task
+    "Middleware",
+    "Outgoing",
     # what an app tells
     "Event",
     "EventCode",
@@ -241,6 +272,7 @@ __all__ = [
     # what can go wrong
     "TypedDingoError",
     "ConfigError",
+    "LifespanError",
     "SignatureError",
     "ArgumentError",
     "Misfit",
@@ -300,6 +332,10 @@ __all__ = [
     "Listener",
     "Delivery",
     "Receipt",
+    "Timetable",
+    "ScheduleKey",
+    "Seat",
+    "Look",
     "Reporter",
     "Store",
     "Backend",

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast, overload
@@ -18,49 +19,74 @@ from typeddingo.config import Config
 from typeddingo.contract import Contract
 from typeddingo.decorator import TaskDecorator, TaskSpec
 from typeddingo.errors import ConfigError
-from typeddingo.events import EventLevel, Subscription
+from typeddingo.events import EventCode, EventLevel, Subscription
+from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, SeqIDMaker, UUIDMaker
 from typeddingo.inspection import Inspector
+from typeddingo.isolation import anew
+from typeddingo.lifespan import EnterLifespan, Lifespan
 from typeddingo.marshaller import Marshaller
+from typeddingo.middleware import Middleware
 from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
 from typeddingo.result import Result
 from typeddingo.role import Role
-from typeddingo.runtime import Runtime
+from typeddingo.runtime import Runtime, with_grace
+from typeddingo.schedules import Schedules
+from typeddingo.scheduling import Plan, Schedule, ScheduleDecorator
 from typeddingo.task import Sender, Task
 from typeddingo.tasks import Tasks
 
-__all__ = ["App"]
+__all__ = ["App", "open_apps"]
 
 R = TypeVar("R")
 TaskOrName: TypeAlias = "Task[..., object] | str"
 
 
-class App(TaskDecorator):
+class App(TaskDecorator, ScheduleDecorator):
     """A set of tasks and the way they are carried (Go: ``App``, ``NewApp(mode, cfg)``). Thread-safe.
 
     ``where``: ``"local"`` runs tasks in this process; ``"remote"`` has nothing attached yet (see ``use``); a URL
-    attaches the broker behind it. ``backend`` is a URL too and defaults to the same server. Raises ``ConfigError``.
+    attaches the broker behind it. ``backend`` is a URL too and defaults to the same server. ``middleware``: what is put
+    around every task, outermost first. ``lifespan``: what its workers need to live, a function that returns a context
+    manager, see ``Context.state``; entered once a process, before the first worker starts. Raises ``ConfigError``.
 
     Use it in a ``with`` or an ``async with``; one that is never closed is closed when the program exits.
     """
 
-    def __init__(self, where: str = "local", *, backend: str | None = None, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        where: str = "local",
+        *,
+        backend: str | None = None,
+        config: Config | None = None,
+        middleware: Sequence[Middleware] = (),
+        lifespan: EnterLifespan | None = None,
+    ) -> None:
         self._where = where
         self._backend = backend
+        self._middleware: tuple[Middleware, ...] = ()
+        self._hooks = NO_HOOKS
+        self._lifespan = lifespan
         if where in ("local", "remote") and backend is not None:
             raise ConfigError(f"App({where!r}): backend= goes with the URL of a broker; attach objects with app.use()")
         config = config or Config()
         self._registry = Registry(SeqIDMaker() if where == "local" else UUIDMaker(), config.limits)
+        for each in middleware:
+            self._wrap(each)
+        self._schedules = Schedules(self._registry)
         self._start(config)
         _open.add(self)
 
     def _start(self, config: Config) -> None:
         """Everything that lives in this process and not in a forked child."""
-        self._runtime = Runtime(config, Result)
+        runtime = self._runtime = Runtime(config, Result)
+        if self._lifespan is not None:
+            runtime.lifespan = Lifespan(self._lifespan, lambda: runtime.loop, self._tell)
         self._closed = threading.Event()
         self._close_lock = threading.Lock()
         self._bridge: Bridge = self._local() if self._where == "local" else self._remote()
+        self._schedules.start_over(self._runtime, self._bridge)
         if self._where not in ("local", "remote"):
             self._attach(self._where, self._backend)
 
@@ -69,7 +95,7 @@ class App(TaskDecorator):
     def include(self, tasks: Tasks) -> None:
         """Add a collection whose tasks were declared without an app. Raises ``ConfigError`` for a name that is taken
         and for a collection that belongs to an app already."""
-        tasks.bind(self._add)
+        tasks.bind(self._add, self._schedule)
 
     def call(self, name: str, /, *args: object, option: Option | None = None, **kwargs: object) -> Result[Any]:
         """Send a task by name, for callers that hold no handle (Go: ``Call``). The arguments are checked as a handle
@@ -95,10 +121,20 @@ class App(TaskDecorator):
         """
         return cast("Result[object]", self._bridge.reattach(self._entry_of(task, type), id))
 
+    def forget(self, task: TaskOrName, id: str) -> None:
+        """As ``Result.forget``, for a call of which only the id is known (Go: none). Raises ``ConnectionLost``, or
+        ``ConfigError``."""
+        self._bridge.forget(_name(task), id)
+
     def cancel(self, task: TaskOrName, id: str) -> None:
         """As ``Result.cancel``, for a call of which only the id is known (Go: none). Raises ``ConnectionLost``, or
         ``ConfigError`` when the broker cannot cancel."""
         self._bridge.cancel(_name(task), id)
+
+    def schedules(self) -> list[Schedule]:
+        """What ``cron`` and ``every`` have declared here: when each is due next, and was due last. Blocks until the
+        server has answered; raises ``ConnectionLost``, or ``ConfigError`` when the broker cannot have any."""
+        return self._schedules.listing()
 
     def batch(self) -> AbstractContextManager[None]:
         """Inside it, ``call`` hands over without waiting for the broker's confirmation; leaving it waits for all of
@@ -109,16 +145,16 @@ class App(TaskDecorator):
 
     def set_option(self, task: TaskOrName, option: Option) -> None:
         """How calls of a task are sent and reported from now on (Go: ``SetOption``). Raises ``ConfigError``."""
-        self._bridge.join(self._registry.set_option(_name(task), option))
+        self._join(self._registry.set_option(_name(task), option))
 
     def set_marshaller(self, task: TaskOrName, task_id: int, report_id: int) -> None:
         """Which marshallers encode the calls and the reports of a task; both sides must agree (Go: ``SetMarshaller``).
         Raises ``ConfigError`` for an unknown name or id."""
-        self._bridge.join(self._registry.set_marshaller(_name(task), task_id, report_id))
+        self._join(self._registry.set_marshaller(_name(task), task_id, report_id))
 
     def set_id_maker(self, task: TaskOrName, id: int) -> None:
         """What names the calls of a task (Go: ``SetIDMaker``). Raises ``ConfigError`` for an unknown name or id."""
-        self._bridge.join(self._registry.set_id_maker(_name(task), id))
+        self._join(self._registry.set_id_maker(_name(task), id))
 
     def add_marshaller(self, id: int, marshaller: Marshaller) -> None:
         """A marshaller of your own under an id of your own; it must be an ``Invoker`` as well (Go: ``AddMarshaller``).
@@ -130,6 +166,18 @@ class App(TaskDecorator):
         self._registry.add_id_maker(id, maker)
 
     # adapters and workers
+
+    def add_middleware(self, middleware: Middleware) -> None:
+        """One more around every task, inside of those that are there (Go: none). Raises ``ConfigError`` once workers
+        have been started: they would not have it."""
+        if self._runtime.working:
+            raise ConfigError(
+                "add_middleware: workers have been started; add it before allocate(), run_worker() or call()"
+            )
+        self._wrap(middleware)
+        for entry in self._registry:
+            entry.hooks = self._hooks
+            self._bridge.join(entry)
 
     def use(self, obj: object, roles: Role = Role.DEFAULT) -> Role:
         """Attach a broker or a backend (Go: ``Use``); returns the roles it plays now: all that it can by default.
@@ -146,15 +194,22 @@ class App(TaskDecorator):
 
         Raises ``ConfigError`` for an unknown task, bad counts, or a missing consumer or reporter; then nothing starts.
         """
-        return self._bridge.allocate(self._registry.get(_name(task)), count, share)
+        anew.need_imported("allocate() is called")
+        missing = self._bridge.allocate(self._registry.get(_name(task)), count, share)
+        self._schedules.serve(_name(task))
+        return missing
 
-    def run_worker(self, *tasks: TaskOrName, count: int | None = None) -> None:
-        """Start workers for these tasks (all registered ones by default), then block until the app is closed.
-        ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the app when interrupted."""
-        entries = [self._registry.get(_name(task)) for task in tasks] or list(self._registry)
+    def run_worker(self, *tasks: TaskOrName, count: int | None = None, queues: Sequence[str] = ()) -> None:
+        """Start workers for these tasks, or for those of these queues (all registered ones by default), then block
+        until the app is closed. ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the
+        app when interrupted. Raises ``ConfigError``, ``LifespanError``."""
+        anew.need_imported("run_worker() is called")
+        if tasks and queues:
+            raise ConfigError("run_worker: name tasks or queues, not both")
+        entries = [self._registry.get(_name(task)) for task in tasks] or self._registry.of_queues(queues)
         try:
             for entry in entries:
-                self._bridge.allocate(entry, count or self._runtime.workers_of(entry), 1)
+                self.allocate(entry.name, count or self._runtime.workers_of(entry), 1)
             self._closed.wait()
         finally:
             self.close()
@@ -184,7 +239,9 @@ class App(TaskDecorator):
                 self._closed.wait(deadline.left)
             return
         try:
+            self._schedules.close()
             self._bridge.close(deadline)
+            self._schedules.join(with_grace(deadline))
             self._runtime.end_threads(deadline)
         finally:
             _open.discard(self)
@@ -197,6 +254,8 @@ class App(TaskDecorator):
         return self._runtime.closing
 
     def __enter__(self) -> Self:
+        if self._where == "local":  # whatever is called runs here
+            self._schedules.serve_all()
         return self
 
     def __exit__(
@@ -205,7 +264,7 @@ class App(TaskDecorator):
         self.close()
 
     async def __aenter__(self) -> Self:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -239,6 +298,7 @@ class App(TaskDecorator):
 
     def _start_over(self) -> None:
         """In a forked child: threads and connections are the parent's and must not be touched."""
+        self._runtime.let_go_of_children()
         _parents.append((self._runtime, self._bridge))  # finalizers would write on the parent's sockets
         closed = self._runtime.closing
         self._registry.start_over()
@@ -257,14 +317,42 @@ class App(TaskDecorator):
             workers=spec.workers,
             timeout=spec.timeout,
             retry=spec.retry,
+            isolation=spec.isolation,
+            hard_timeout=spec.hard_timeout,
+            unique_for=spec.unique_for,
+            bounds=spec.bounds,
+            key=spec.key,
             marshaller=spec.marshaller,
             report_marshaller=spec.report_marshaller,
             id_maker=spec.id_maker,
+            queue=spec.queue,
+            hooks=self._hooks,
             owner=self,
         )
         self._registry.add(entry)
-        self._bridge.join(entry)
+        self._join(entry)
         return entry
+
+    def _wrap(self, middleware: Middleware) -> None:
+        if not isinstance(middleware, Middleware):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise ConfigError(
+                f"middleware: expected an object of a class that inherits from Middleware, got {middleware!r}"
+            )
+        self._middleware = (*self._middleware, middleware)
+        self._hooks = Hooks(self._middleware, self._tell)
+
+    def _tell(self, what: str, task: str = "", id: str = "") -> None:
+        """Something of the user's has raised where nobody waits for it."""
+        self._runtime.publish(Role.BRIDGE, EventLevel.ERROR, EventCode.HANDLER_FAILED, what, task=task, id=id)
+
+    def _join(self, entry: Entry) -> None:
+        if anew.state.importing:
+            anew.put_off(entry, self._bridge.join)
+        else:
+            self._bridge.join(entry)
+
+    def _schedule(self, plan: Plan) -> None:
+        self._schedules.add(plan)
 
     def _local(self) -> Bridge:
         return LocalBridge(self._runtime, self._registry)
@@ -287,6 +375,11 @@ def _name(task: TaskOrName) -> str:
 
 _open: weakref.WeakSet[App] = weakref.WeakSet()
 _parents: list[object] = []
+
+
+def open_apps() -> list[App]:
+    """All that were made in this process and not closed."""
+    return list(_open)
 
 
 def _start_over_all() -> None:

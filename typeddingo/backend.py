@@ -111,12 +111,20 @@ class Store(Adapter):
     def done(self, meta: Meta) -> None:
         """No more reports are wanted; what is kept for the task is removed (Go: ``Done``). Idempotent."""
 
+    def leave(self, meta: Meta) -> None:
+        """As ``done``, of a task whose report others may want: what is kept of it stays for its time."""
+        self.done(meta)
+
     def reattach(self, meta: Meta) -> ReportStream:
         """As ``poll``, for a task that another process has sent: its last report, if it is kept, and what comes later.
         A store that keeps no reports ends the stream with ``ResultClosed``."""
         stream = ReportStream(meta)
         stream.end(ResultClosed(f"{type(self).__name__} keeps no reports for other processes than the caller's"))
         return stream
+
+    def forget(self, meta: Meta) -> None:
+        """Hook: delete what is kept of a task for other processes than the caller's. Idempotent; blocks until that is
+        done. Most stores keep nothing."""
 
     @property
     def reply_to(self) -> str:

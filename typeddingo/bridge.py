@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from typeddingo._io.threads import Deadline
-from typeddingo.broker import Adapter
+from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ConfigError
+from typeddingo.isolation.place import need_place
+from typeddingo.option import Option
 from typeddingo.registry import Entry
 from typeddingo.role import Role
+from typeddingo.timetable import Timetable
 
-__all__ = ["Bridge", "closed_error", "need_counts"]
+__all__ = ["Bridge", "closed_error", "need_child", "need_counts"]
 
 
 class Bridge(abc.ABC):
@@ -43,6 +46,18 @@ class Bridge(abc.ABC):
         """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
 
     @abc.abstractmethod
+    def forget(self, name: str, id: str) -> None:
+        """See ``Home``. Raises ``ConnectionLost`` or ``ConfigError``."""
+
+    @abc.abstractmethod
+    def timetable(self) -> Timetable:
+        """Where schedules remember what they have fired. Raises ``ConfigError`` when nothing attached can."""
+
+    @abc.abstractmethod
+    def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
+        """A call without arguments and without a caller, for the timetable to store. Raises ``ConfigError``."""
+
+    @abc.abstractmethod
     def attached(self) -> Sequence[Adapter]:
         """The brokers and backends in use, each once."""
 
@@ -58,6 +73,12 @@ class Bridge(abc.ABC):
 def closed_error(name: str) -> ConfigError:
     """What a call gets after ``close``."""
     return ConfigError(f"task {name!r} was not sent: its app is closed; call it while the app is open")
+
+
+def need_child(entry: Entry) -> None:
+    """Refuse a task whose worker's child process would not find it."""
+    if entry.isolation is not None:
+        need_place(entry.fn, entry.name)
 
 
 def need_counts(name: str, count: object, share: object) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.terms import AT_ONCE, Terms
@@ -24,10 +25,12 @@ __all__ = [
     "Consumer",
     "Delivery",
     "Feature",
+    "Joins",
     "Listener",
     "NamedBroker",
     "NamedConsumer",
     "Parcel",
+    "Part",
     "Producer",
     "Receipt",
     "settle_all",
@@ -79,6 +82,17 @@ class Parcel(NamedTuple):
     """Only what ``Adapter.features`` names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several bodies that belong together."""
+
+    meta: Meta
+    """Of the whole: the same for all of its parts."""
+    index: int
+    count: int
+    body: bytes
+
+
 class Confirmation(abc.ABC):
     """The broker's answer to one ``send``; thread-safe."""
 
@@ -91,10 +105,8 @@ class Confirmation(abc.ABC):
     def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
         """Call ``callback`` once with None or the error, now if the answer is known; must not block."""
 
-    @property
-    def instead(self) -> str:
-        """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
-        return ""
+    instead: str = ""
+    """Once it is known: the id of the task that stands for this one (``Terms.unique``); empty: it is stored."""
 
     def prove(self) -> None:  # noqa: B027  # most answers are there long before
         """Hook: a report of the task has come, so it was stored. Who waits need not wait for the answer."""
@@ -144,6 +156,12 @@ class Producer(Adapter):
         Always the same for one object."""
         return False
 
+    @property
+    def others_read(self) -> bool:
+        """Workers of another kind (Go dingo's) take these tasks: what this project alone understands would be lost.
+        Always the same for one object."""
+        return False
+
     def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
         """Let none of these tasks start from now on (``Feature.CANCEL``). Idempotent, thread-safe, blocks until the
         server has answered; raises ``ConnectionLost`` or ``ConfigError``.
@@ -151,6 +169,23 @@ class Producer(Adapter):
         For each: True, it was waiting and is gone, nobody will hear of it; False, whoever has it or is handed it is
         told (``Consumer.watch_cancelled``), and reports that."""
         raise ConfigError(f"{type(self).__name__} cannot cancel tasks")
+
+
+class Joins(abc.ABC):
+    """A producer that also brings together what many workers have done (optional; for ``each`` in pipelines)."""
+
+    @abc.abstractmethod
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """Store parts, each once: the first of an index is the one that counts. For each: all the bodies of its whole,
+        in order, if it is complete now; None: whoever brings a missing one is told. A whole may be complete more than
+        once. It is kept for days after the last part of it. Thread-safe, blocks; raises ``ConnectionLost``."""
+
+    @abc.abstractmethod
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """Remove complete wholes that were passed on. Idempotent. Raises ``ConnectionLost``."""
+
+    def release_joins(self, metas: Sequence[Meta]) -> None:  # noqa: B027  # most hold nothing
+        """Hook: complete wholes that this object has handed out were not passed on; others may complete them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -198,6 +233,11 @@ class Listener(abc.ABC):
         self.settle([(delivery, Receipt.OK) for delivery in deliveries])
         return True
 
+    def free(self, meta: Meta, key: str, seconds: float) -> None:  # noqa: B027  # most brokers keep no keys
+        """Hook (``Feature.UNIQUE``): this task has failed for good, so the next one with its key (``Terms.unique``) is
+        not the same any more. ``seconds``: its ``Terms.unique_for``. Blocks. Never raises: a key that cannot be freed
+        is free when its time is over."""
+
     @abc.abstractmethod
     def close(self) -> None:
         """Take no more; waiting ``take`` calls return empty; what was fetched and not taken is given back.
@@ -226,6 +266,11 @@ class Consumer(Adapter):
     def add_listener(self, prefetch: int = 1) -> Listener:
         """A new listener that holds at most ``prefetch`` unsettled deliveries (Go: ``AddListener``)."""
 
+    def limiter(self) -> Limiter | None:
+        """Hook: what counts the tasks of all workers that take from this broker. Always the same object, closed with
+        this one; None: it cannot. Does not block."""
+        return None
+
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:
         """Close every listener (Go: ``StopAllListeners``). Idempotent."""
@@ -241,6 +286,11 @@ class NamedConsumer(Adapter):
     @abc.abstractmethod
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """As ``Consumer.add_listener``, for the tasks called ``name``."""
+
+    def limiter(self) -> Limiter | None:
+        """Hook: what counts the tasks of all workers that take from this broker. Always the same object, closed with
+        this one; None: it cannot. Does not block."""
+        return None
 
     @abc.abstractmethod
     def stop_all_listeners(self) -> None:

@@ -24,7 +24,7 @@ EPILOG = """\
 module:app names an App, or a function without arguments that makes one, in a module that can be imported from here.
 
 exit codes: 0 well · 1 no (the task failed, something does not answer, tasks were cut off) · 2 wrong usage or settings
-            3 the server cannot be reached · 4 sent, but no answer in time
+            3 the server cannot be reached · 4 sent, but no answer in time · 5 the app's lifespan raised
 """
 
 
@@ -75,15 +75,19 @@ def parser() -> argparse.ArgumentParser:
     _queues(commands)
     _dead(commands)
     _call(commands)
+    _result(commands)
     _cancel(commands)
     _retry(commands)
     _tasks(commands)
+    _schedule(commands)
     return top
 
 
 def _worker(commands: Subparsers) -> None:
     worker = _command(commands, "worker", "run the tasks of an app until SIGTERM or Ctrl-C")
-    worker.add_argument("--tasks", type=_names, default=(), metavar="A,B", help="run these tasks only")
+    some = worker.add_mutually_exclusive_group()
+    some.add_argument("--tasks", type=_names, default=(), metavar="A,B", help="run these tasks only")
+    some.add_argument("--queues", type=_names, default=(), metavar="A,B", help="run the tasks of these queues only")
     worker.add_argument(
         "--concurrency", type=_count, metavar="N", help="tasks of each kind that a process runs at a time"
     )
@@ -166,6 +170,16 @@ def _call(commands: Subparsers) -> None:
     call.add_argument("--no-wait", action="store_true", help="print the task's id and do not wait; no result is kept")
 
 
+def _result(commands: Subparsers) -> None:
+    result = _command(commands, "result", "print what a task has returned that was sent before, as JSON")
+    result.add_argument("name", help="the task's name")
+    result.add_argument("id", help="the id of the call")
+    result.add_argument(
+        "--wait", type=_seconds, default=1.0, metavar="S", help="seconds to wait for one that runs (default: 1)"
+    )
+    result.add_argument("--forget", action="store_true", help="delete what is kept of it, once it is printed")
+
+
 def _cancel(commands: Subparsers) -> None:
     cancel = _command(commands, "cancel", "let tasks not start any more, or end soon where they run")
     cancel.add_argument("name", help="the task's name")
@@ -182,6 +196,13 @@ def _retry(commands: Subparsers) -> None:
 def _tasks(commands: Subparsers) -> None:
     tasks = _command(commands, "tasks", "the tasks of an app with their signatures")
     tasks.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _schedule(commands: Subparsers) -> None:
+    schedule = commands.add_parser("schedule", help="what runs by the clock", description="Schedules.")
+    actions = schedule.add_subparsers(metavar="action", required=True)
+    listing = _command(actions, "list", "name, spec, time zone, next and last run, and task of each", module="schedule")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _command(commands: Subparsers, name: str, what: str, module: str = "") -> argparse.ArgumentParser:
@@ -209,7 +230,7 @@ def _complain(message: str, code: int) -> int:
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
-        raise argparse.ArgumentTypeError("expected names of tasks, separated by commas")
+        raise argparse.ArgumentTypeError("expected names, separated by commas")
     return names
 
 

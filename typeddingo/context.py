@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from typeddingo.errors import ConfigError
+from typeddingo.headers import NO_HEADERS
 from typeddingo.message import Report, Status
 from typeddingo.option import Option
 from typeddingo.retry import NOT_AGAIN, Verdict
 from typeddingo.time_limit import meet_limit, overdue
 
-__all__ = ["Context", "Slot", "current_context", "current_slot"]
+__all__ = ["NO_STATE", "Context", "Slot", "current_context", "current_slot"]
 
 J = TypeVar("J")
+S = TypeVar("S")
+
+NO_STATE = object()
+"""Of an app without a lifespan."""
 
 MOST = 1e308
 """Progress is counted below this: every reader of a frame can hold it."""
@@ -34,7 +40,7 @@ class Context:
     Valid while the task runs; any thread the task starts may use it.
     """
 
-    __slots__ = ("_cancelled", "_emit", "attempt", "id", "name", "option")
+    __slots__ = ("_cancelled", "_emit", "_state", "attempt", "headers", "id", "name", "option")
 
     def __init__(
         self,
@@ -45,6 +51,8 @@ class Context:
         attempt: int = 1,
         emit: Callable[[Report[object]], object] = _nowhere,
         cancelled: Callable[[], bool] = _never,
+        headers: Mapping[str, str] = NO_HEADERS,
+        state: object = NO_STATE,
     ) -> None:
         self.name: str = name
         self.id: str = id
@@ -53,6 +61,25 @@ class Context:
         """Which run of it this is, from 1: retries count, and so do runs whose worker died."""
         self._emit = emit
         self._cancelled = cancelled
+        self.headers: Mapping[str, str] = MappingProxyType({**headers}) if headers else NO_HEADERS
+        """What middleware of the caller has sent along. Read-only."""
+        self._state = state
+
+    def state(self, kind: type[S], /) -> S:
+        """The value of the app's ``lifespan``, which must be of this class: ``context.state(Database)``. Raises
+        ``ConfigError`` when it is not, and where there is none."""
+        state = self._state
+        if state is NO_STATE:
+            raise ConfigError(
+                "context.state(): there is none; App(lifespan=…) makes it for workers, Context(state=…) for a test"
+            )
+        try:
+            if isinstance(state, kind):
+                return state
+        except TypeError:
+            raise ConfigError("context.state(kind): expected a class, as isinstance() takes it") from None
+        found, wanted = type(state).__qualname__, kind.__qualname__
+        raise ConfigError(f"context.state({wanted}): the app's lifespan gives an object of class {found}")
 
     @property
     def cancelled(self) -> bool:

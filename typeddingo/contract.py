@@ -122,6 +122,14 @@ class Contract:
                 f"task {self.name!r}: {err.text}. {_REMEDY}", task=self.name, misfits=err.misfits
             ) from None
 
+    def complete(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        """A checked call with its defaults in place, by position as far as that goes: equal calls come out equal."""
+        bound = self.signature.native.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+
     def quick_bind(self) -> Callable[[tuple[object, ...]], bool]:
         """A function that says of purely positional arguments, quickly, that ``bind`` would return them as they are;
         False: ask ``bind``."""

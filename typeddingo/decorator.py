@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
@@ -16,11 +17,14 @@ from typeddingo.contract import Contract
 from typeddingo.converter import Converter
 from typeddingo.errors import ConfigError, SignatureError
 from typeddingo.ids import IDMaker, IDMakerID
+from typeddingo.isolation.place import need_name
+from typeddingo.limits import Bounds, bounds_of
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.method import MethodConverter, is_method, typed_self
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
 from typeddingo.task import AsyncTask, Sender, SyncTask, Task
+from typeddingo.task_key import KeyFunction
 
 __all__ = ["Decorate", "DecorateInjected", "TaskDecorator", "TaskSettings", "TaskSpec", "task_name"]
 
@@ -44,13 +48,37 @@ class TaskSpec:
     workers: int | None = None
     converter: Converter | None = None
     timeout: float | None = None
+    queue: str = "default"
     retry: RetryPolicy | None = None
+    isolation: Literal["process"] | None = None
+    hard_timeout: float | None = None
+    unique_for: float | None = None
+    limit: str | None = None
+    max_running: int | None = None
+    key: KeyFunction | None = None
+    """Given later, to the handle."""
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """The two limits, read. Raises ``ConfigError``."""
+        return bounds_of(self.limit, self.max_running)
 
     def __post_init__(self) -> None:
-        if (seconds := cast("object", self.timeout)) is None:
+        _ = self.bounds  # raises
+        need_label(self.queue)
+        _need_seconds("timeout", self.timeout)
+        _need_seconds("hard_timeout", self.hard_timeout)
+        _need_seconds("unique_for", self.unique_for)
+        if self.isolation not in (None, "process"):
+            raise ConfigError('isolation: expected "process", or None to run in a thread or on the event loop')
+        if self.hard_timeout is None:
             return
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
-            raise ConfigError("timeout: expected a number of seconds greater than 0, or None")
+        if self.isolation is None:
+            raise ConfigError(
+                'hard_timeout: a thread cannot be killed; give the task isolation="process" as well, or timeout= alone'
+            )
+        if self.timeout is not None and self.hard_timeout <= self.timeout:
+            raise ConfigError("hard_timeout: expected more seconds than timeout, which comes first")
 
 
 class TaskSettings(TypedDict, total=False):
@@ -73,6 +101,8 @@ class TaskSettings(TypedDict, total=False):
     timeout: float | None
     """Seconds that one run may take. Then ``TimeLimitExceeded`` is raised inside it, and it has failed with
     ``ErrorCode.TIME_LIMIT``. A thread meets it when it next runs Python code."""
+    queue: str
+    """A label, ``"default"`` by default, by which workers are started for some tasks and not for others."""
     retries: int
     """How often it runs again when it has failed, at most; 0 by default. What then fails is a dead letter."""
     retry_on: tuple[type[BaseException], ...]
@@ -84,6 +114,19 @@ class TaskSettings(TypedDict, total=False):
     on; 1 by default."""
     max_delay: float
     """Seconds: no such pause is longer; 600 by default."""
+    isolation: Literal["process"] | None
+    """``"process"``: each worker runs it in a child process of its own, which can be killed and uses another processor.
+    It must be a function at the top level of a module: the child imports it."""
+    hard_timeout: float | None
+    """Seconds after which that process is killed; the task has failed with ``ErrorCode.HARD_TIME_LIMIT``."""
+    unique_for: float | None
+    """Seconds, counted from the sending: an equal call sends nothing meanwhile, its result is the first one's. Equal
+    are calls with the same arguments, or what ``Task.key`` says. When the first has failed the next is sent."""
+    limit: str | None
+    """How often it starts at most, over all workers: ``"10/s"``, ``"100/min"``, ``"5/h"``, ``"10/30s"``; in any stretch
+    of that length. With ``Task.key``, for each key. What comes too early waits, and holds no worker meanwhile."""
+    max_running: int | None
+    """How many run at the same time at most, over all workers; with ``Task.key``, for each key."""
 
 
 class Decorate(Protocol):
@@ -231,6 +274,8 @@ class TaskDecorator(abc.ABC):
         fn = _plain(fn)
         name = task_name(fn) if name is None else name
         slot = typed_self(fn, name, spec.context) if is_method(fn) else None
+        if spec.isolation is not None:
+            need_name(fn, name, method=slot is not None)
         contract = Contract.of(
             fn,
             name=name,
@@ -241,6 +286,13 @@ class TaskDecorator(abc.ABC):
         )
         handle = cast("type[Task[..., object]]", AsyncTask if contract.is_async else SyncTask)
         return handle(fn, self._add(contract, spec), slot=slot, injected=spec.context)
+
+
+def _need_seconds(what: str, seconds: object) -> None:
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+        raise ConfigError(f"{what}: expected a number of seconds greater than 0, or None")
 
 
 def _spec(context: bool, settings: TaskSettings) -> TaskSpec:
@@ -256,6 +308,15 @@ def _spec(context: bool, settings: TaskSettings) -> TaskSpec:
         raise ConfigError(f"a task with {' and '.join(policy)} but without retries is never retried: set retries= too")
     make = cast("Callable[..., TaskSpec]", TaskSpec)
     return make(context=context, retry=retry if retry is not None and retry.retries else None, **given)
+
+
+def need_label(label: object) -> None:
+    """Raises ``ConfigError`` for what cannot be the label of a queue."""
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
+        raise ConfigError('queue: expected a label of 1 to 64 letters, digits and "-_.", for example queue="mail"')
+
+
+_LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def _plain(fn: object) -> Callable[..., object]:

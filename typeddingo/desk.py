@@ -5,11 +5,13 @@ Comes from ``allocate``; used by every worker of the group.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from sys import intern
 from typing import TypeAlias
 
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Parcel, Receipt, settle_all
+from typeddingo.broker import Delivery, Parcel, Part, Producer, Receipt, settle_all
 from typeddingo.config import Ack
 from typeddingo.context import Context, Slot
 from typeddingo.events import EventCode, EventLevel
@@ -21,6 +23,7 @@ from typeddingo.registry import Entry, Registry
 from typeddingo.retry import Verdict
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.steps import Arrived, StepEnd, Stranded, Trip, fail_report, home_wire
 from typeddingo.window import Done, Key
 from typeddingo.wire import Wire
 
@@ -34,15 +37,24 @@ class Desk:
     """One group with one report channel (Go: the workers that share a reports channel). Thread-safe."""
 
     def __init__(
-        self, runtime: Runtime, registry: Registry, entry: Entry, reporter: Reporter | None, flusher: Flusher
+        self,
+        runtime: Runtime,
+        registry: Registry,
+        entry: Entry,
+        reporter: Reporter | None,
+        flusher: Flusher,
+        producer: Callable[[], Producer | None] = lambda: None,
     ) -> None:
         self.entry = entry
         self._runtime = runtime
         self._flusher = flusher
         self._early = runtime.config.ack is Ack.EARLY
-        self._outbox = Outbox(runtime, reporter)
+        self._registry = registry
+        self._producer = producer
+        self._outbox = Outbox(runtime, reporter, producer)
         self._reception = Reception(runtime, registry, self._outbox, Role.WORKER)
         self._cancelled = runtime.cancelled.keys
+        self._unique = entry.unique_for is not None
         self._hurried = False
         flusher.look_after(self._outbox_chore)
 
@@ -58,13 +70,15 @@ class Desk:
         # The address is in the frame or, unless that is signed, beside it.
         reply_to = task.reply_to if wire.signed else task.reply_to or delivery.reply_to
         key = (self.entry.name, task.id, intern(reply_to))  # the window keeps many: they share what is equal
+        journey = task.journey
+        meta = Meta(*key) if journey is None else Meta(journey.name, journey.id, reply_to)
         if (admitted := self._runtime.window.admit(key, delivery)) is not True:
             if isinstance(admitted, Done):
-                report = None if admitted.report is None else Parcel(Meta(*key), admitted.report)
+                report = None if admitted.report is None else Parcel(meta, admitted.report)
                 self._outbox.add(Finished(report, delivery))
             return None
-        arrival = (task, wire, delivery, meta := Meta(*key), key)
-        if delivery.expired or (self._cancelled and (task.name, task.id) in self._cancelled):
+        arrival = (task, wire, delivery, meta, key)
+        if delivery.expired or (self._cancelled and self._is_cancelled(task)):
             self._refuse_to_start(arrival)
             return None
         if self._early and not delivery.listener.acknowledge([delivery]):
@@ -80,15 +94,64 @@ class Desk:
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """The final report and the receipt, together: they leave with the next ``flush``."""
         task, wire, delivery, meta, key = arrival
-        if report.failure is not None and self._is_cancelled(task):
-            report = cancelled_report(task.name, task.id, task.option)
+        if report.failure is not None:
+            if self._is_cancelled(task):
+                report = cancelled_report(task.name, task.id, task.option)
+            if self._unique:
+                self._free(arrival)
+        if task.journey is not None:
+            self._finish_step(arrival, report)
+            return
         parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
         self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, key))
+
+    def _finish_step(self, arrival: Arrival, report: Report[object]) -> None:
+        """A step of a pipeline: what comes of it goes to the next one, and the caller hears of the last."""
+        task, wire, delivery, meta, key = arrival
+        settled = None if self._early else delivery
+        journey, producer = task.journey, self._producer()
+        assert journey is not None
+        if report.ok and not journey.is_last and self._is_cancelled(task):
+            report = cancelled_report(task.name, task.id, task.option)
+        if report.failed or (journey.is_last and not journey.step.each):
+            self._outbox.add(Finished(self._parcel(arrival, report), settled, Receipt.OK, key))
+            return
+        beside = producer is not None and producer.carries_reply_to
+        trip = Trip(self._registry, task.option, meta.reply_to, task.headers, beside=beside)
+        if journey.step.each:
+            whole = Meta(journey.step.name, journey.step_id)
+            part = Part(whole, journey.index, journey.count, wire.encode_report(report))
+            self._outbox.pass_on(StepEnd(trip, journey, settled, key, part=part))
+            return
+        end = StepEnd(trip, journey, settled, key)
+        try:
+            departure = trip.after(journey, report.value)
+        except Stranded as stranded:
+            self._outbox.add(end.stranded(stranded))
+            return
+        if isinstance(departure, Arrived):
+            self._outbox.add(end.arrived(departure.value))
+        else:
+            end.parcels = departure
+            self._outbox.pass_on(end)
+
+    def _parcel(self, arrival: Arrival, report: Report[object]) -> Parcel | None:
+        """A report as its caller knows the task: of a pipeline, by the last one."""
+        task, wire, _, meta, _ = arrival
+        if task.option.ignore_report:
+            return None
+        if (journey := task.journey) is not None:
+            wire = home_wire(self._registry, journey)
+            if report.failure is not None:
+                report = fail_report(journey, task.option, report.failure)
+            else:
+                report = replace(report, name=meta.name, id=meta.id)
+        return Parcel(meta, wire.encode_report(report))
 
     def finish_or_retry(self, arrival: Arrival, report: Report[object], verdict: Verdict) -> float | None:
         """As ``finish``, of a task that may be retried, whose exception says ``verdict``. Returns the seconds until it
         runs again; None: that was the end of it."""
-        task, wire, delivery, meta, key = arrival
+        task, _, delivery, _, key = arrival
         policy, failure = self.entry.retry, report.failure
         if failure is None or policy is None or self._is_cancelled(task):
             self.finish(arrival, report)
@@ -99,21 +162,41 @@ class Desk:
             message = f"task {task.name!r} failed and runs again in {pause:.3g} s"
             self._runtime.publish(Role.WORKER, EventLevel.INFO, EventCode.RETRY, message, task=task.name, id=task.id)
             return pause
+        if self._unique:
+            self._free(arrival)
         delivery.reason = _told(failure)
-        parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
-        self._outbox.add(Finished(parcel, delivery, Receipt.FAILED, key))
+        self._outbox.add(Finished(self._parcel(arrival, report), delivery, Receipt.FAILED, key))
         return None
 
+    def _free(self, arrival: Arrival) -> None:
+        """It has failed for good: an equal call is a new one."""
+        task, _, delivery, meta, _ = arrival
+        try:
+            unique = self.entry.unique_key(task.args, task.kwargs)
+        except Exception as error:  # of a key function that the caller's process did not have
+            what = (
+                f"its key function raised {type(error).__name__}: equal calls get this failure until its time is over"
+            )
+            self._runtime.publish(Role.WORKER, EventLevel.ERROR, EventCode.GENERIC, what, task=task.name, id=task.id)
+        else:
+            self._outbox.free(delivery.listener, meta, unique, self.entry.unique_for or 0.0)
+
     def _is_cancelled(self, task: TaskMessage) -> bool:
-        return bool(self._cancelled) and (task.name, task.id) in self._cancelled
+        if not self._cancelled:
+            return False
+        if (task.name, task.id) in self._cancelled:
+            return True
+        journey = task.journey  # as a whole, or this step of it
+        return journey is not None and not self._cancelled.keys().isdisjoint(journey.cancelled_as)
 
     def _refuse_to_start(self, arrival: Arrival) -> None:
         """It has expired or was cancelled."""
-        task, wire, delivery, meta, key = arrival
+        task, _, delivery, _, key = arrival
         make = expired_report if delivery.expired else cancelled_report
         report = make(task.name, task.id, task.option)
-        parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
-        self._outbox.add(Finished(parcel, delivery, Receipt.OK, key))
+        if self._unique:
+            self._free(arrival)
+        self._outbox.add(Finished(self._parcel(arrival, report), delivery, Receipt.OK, key))
 
     def give_back(self, arrival: Arrival) -> None:
         """It has not started, or will not end here: somebody else runs it. One that was acknowledged is lost."""
@@ -134,8 +217,7 @@ class Desk:
         return self._outbox.flush_if_free() and not self._outbox
 
     def _send(self, arrival: Arrival, report: Report[object]) -> None:
-        _, wire, _, meta, _ = arrival
-        self._outbox.add(Finished(Parcel(meta, wire.encode_report(report))))
+        self._outbox.add(Finished(self._parcel(arrival, report)))
         self._hurried = True
         self._flusher.arm()
 
@@ -156,6 +238,8 @@ class Desk:
             attempt=delivery.retries + delivery.attempt,
             emit=emit,
             cancelled=cancelled,
+            headers=task.headers,
+            state=self._runtime.state,
         )
 
     def _outbox_chore(self) -> bool:

@@ -20,6 +20,7 @@ from typeddingo.message import Report
 from typeddingo.option import Option
 from typeddingo.outcome import Home
 from typeddingo.reports import Watcher
+from typeddingo.time_limit import meet_limit, overdue
 
 if TYPE_CHECKING:
     from typeddingo.invoker import Invoker
@@ -100,6 +101,11 @@ class Ending:
         if annex is not None:
             self._tell(annex, waiting)
 
+    def _echo(self, first: Ending) -> None:
+        """End as ``first`` does: it is the same task."""
+        self.id = first.id
+        first._on_end(lambda: self._end(first._state, first._value, first._report))
+
     def _on_end(self, watcher: Watcher) -> None:
         """Call ``watcher`` once at the end, in the thread that brings it, or now."""
         annex = self._extended()
@@ -146,6 +152,8 @@ class Ending:
 
     def _settle(self, timeout: float | None) -> bool:
         """Wait for the end, then for the handlers; False when the end did not come in time."""
+        if overdue:
+            meet_limit()
         seconds = -1.0 if timeout is None else min(max(0.0, seconds_of(timeout)), threading.TIMEOUT_MAX)
         deadline = monotonic() + seconds
         if not self._state:

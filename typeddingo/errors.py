@@ -2,6 +2,7 @@
 
 TypedDingoError
 ├─ ConfigError          roles, duplicate task, unknown option, server policy that would lose data
+├─ LifespanError        the app's lifespan raised, and no worker was started (cause attached)
 ├─ SignatureError       the function's annotations cannot be a contract (raised at decoration)
 ├─ ArgumentError        a value does not fit its annotation (path and expected type, never the value)
 ├─ SendError            NOT accepted: Unroutable · PayloadTooLarge · QueueFull · BrokerBlocked
@@ -29,6 +30,7 @@ __all__ = [
     "DecodeError",
     "ErrorCode",
     "HeaderError",
+    "LifespanError",
     "LimitError",
     "Misfit",
     "NoHandler",
@@ -67,6 +69,10 @@ class ErrorCode(enum.IntEnum):
     """No worker knows a task of this name."""
     TIME_LIMIT = 18
     """The function ran for longer than its ``timeout``."""
+    HARD_TIME_LIMIT = 19
+    """The function ran for longer than its ``hard_timeout``; its process was killed."""
+    CHILD_DIED = 20
+    """The process that ran the function (``isolation="process"``) died."""
     EXPIRED = 21
     """It was not started before it expired (``expires``)."""
     CANCELLED = 22
@@ -79,6 +85,10 @@ class TypedDingoError(Exception):
 
 class ConfigError(TypedDingoError):
     """The program is wired wrongly: a role taken twice, a duplicate task, an unknown option or id."""
+
+
+class LifespanError(TypedDingoError):
+    """The app's ``lifespan`` raised when its first worker was to start: none was started. The cause is attached."""
 
 
 class SignatureError(TypedDingoError):

@@ -16,6 +16,7 @@ from typeddingo.cancelled import TaskKey
 from typeddingo.context import Slot
 from typeddingo.failure import failure_of, not_invoked
 from typeddingo.header import Header
+from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker, compile_call
 from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
@@ -29,6 +30,7 @@ __all__ = [
     "Course",
     "Life",
     "Local",
+    "announce",
     "by_reference",
     "by_reference_async",
     "failed",
@@ -44,11 +46,12 @@ frame; its option; of an unusual one, what has become of it so far."""
 
 
 class Course(NamedTuple):
-    """What is to be known of a call in this process that expires, or that was tried before."""
+    """What is to be known of a call in this process that expires, was tried before, or has headers."""
 
     expires: float = math.inf
     """Monotonic seconds."""
     retries: int = 0
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 class Life(Protocol):
@@ -75,6 +78,8 @@ def failed(name: str, id: str, option: Option, failure: Failure) -> Report[objec
 
 def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper, life: Life) -> Callable[[Local], None]:
     """A sync task whose objects never leave the process: the hot path of ``App("local")``."""
+    if entry.hooks.watches:
+        return _by_reference_reported(entry, slot, keeper, life)
     fn, judge, cancelled = _injected(entry, slot, keeper), _judge(entry), life.cancelled
     fits, split, join = entry.contract.quick_return(), entry.contract.split_returns, entry.contract.join_returns
 
@@ -84,7 +89,7 @@ def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper, life: Life) 
             return
         try:
             if option.monitor_progress:
-                _announce(outcome, option)
+                announce(outcome, option)
             value = fn(*args, **kwargs) if kwargs else fn(*args)
             if not fits(value):
                 value = join(split(value))
@@ -94,6 +99,24 @@ def by_reference(entry: Entry, slot: Slot[Any], keeper: Timekeeper, life: Life) 
                 outcome._deliver(last)
         else:
             outcome._succeed(value)
+
+    return run
+
+
+def _by_reference_reported(entry: Entry, slot: Slot[Any], keeper: Timekeeper, life: Life) -> Callable[[Local], None]:
+    """The same where somebody wants to see every report."""
+    work = perform(entry, slot, keeper)
+
+    def run(call: Local) -> None:
+        outcome, args, kwargs, option, course = call
+        if (course is not None or life.cancelled) and life.is_over(call):
+            return
+        if option.monitor_progress:
+            announce(outcome, option)
+        report = work(TaskMessage(outcome.name, outcome.id, args, kwargs, option), None)
+        last = report if report.ok else life.failed(call, report, slot.verdict)
+        if last is not None:
+            outcome._deliver(last)
 
     return run
 
@@ -109,7 +132,7 @@ def by_reference_async(
         if (course is not None or life.cancelled) and life.is_over(call):
             return
         if option.monitor_progress:
-            _announce(outcome, option)
+            announce(outcome, option)
         report = await work(TaskMessage(outcome.name, outcome.id, args, kwargs, option), None)
         last = report if report.ok else life.failed(call, report, slot.verdict)
         if last is not None:
@@ -170,7 +193,7 @@ def through_wire(entry: Entry, slot: Slot[Any], keeper: Timekeeper, life: Life) 
         if report is not None:
             _return(call, report)
 
-    return run
+    return carefully if entry.hooks.watches else run
 
 
 def through_wire_async(
@@ -201,7 +224,7 @@ def _arrived(call: Local) -> TaskMessage | Report[object]:
     wire: Wire = call[1]
     frame: bytes = call[2]
     if option.monitor_progress:
-        _announce(outcome, option)
+        announce(outcome, option)
     try:
         return wire.decode_task(Header.from_bytes(frame), frame)
     except Exception as error:
@@ -226,7 +249,7 @@ def _hand_over(outcome: Outcome, wire: Wire, frame: bytes) -> None:
         outcome._close(error)
 
 
-def _announce(outcome: Outcome, option: Option) -> None:
+def announce(outcome: Outcome, option: Option) -> None:
     """The two reports before the final one, for who monitors progress (Go: both right before the call)."""
     outcome._deliver(Report(outcome.name, outcome.id, Status.SENT, option))
     outcome._deliver(Report(outcome.name, outcome.id, Status.PROGRESS, option))
@@ -251,7 +274,7 @@ def perform(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[[Task
             return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
 
-    return run
+    return entry.hooks.watched(run, slot) if entry.hooks.watches else run
 
 
 def perform_async(
@@ -270,7 +293,7 @@ def perform_async(
             return failed(task.name, task.id, task.option, failure_of(error))
         return Report(task.name, task.id, Status.SUCCESS, task.option, None, values, contract.join_returns(values))
 
-    return run
+    return entry.hooks.watched_async(run, slot) if entry.hooks.watches else run
 
 
 def _judge(entry: Entry) -> Callable[[BaseException], Verdict]:
@@ -283,13 +306,20 @@ def _never(error: BaseException) -> Verdict:
 
 
 def _injected(entry: Entry, slot: Slot[Any], keeper: Timekeeper) -> Callable[..., Any]:
-    """The function as a worker calls it: the context, where it wants one, goes in first, and its time is limited."""
+    """The function as a worker calls it: the context, where it wants one, goes in first, its time is limited,
+    and middleware stands around it."""
     fn: Callable[..., Any] = entry.fn
     if entry.timeout is not None:
         is_async = entry.contract.is_async
         fn = limited_async(fn, entry.timeout) if is_async else limited(fn, entry.timeout, keeper)
-    if not entry.context:
-        return fn
+    if entry.context:
+        fn = _with_context(fn, slot)
+    if entry.hooks.runs:
+        fn = entry.hooks.around_async(fn, slot) if entry.contract.is_async else entry.hooks.around(fn, slot)
+    return fn
+
+
+def _with_context(fn: Callable[..., Any], slot: Slot[Any]) -> Callable[..., Any]:
     context = slot.context
     return lambda *args, **kwargs: fn(context(), *args, **kwargs)
 

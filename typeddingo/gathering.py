@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TypeVar, cast, overload
 
+from typeddingo.errors import ConfigError
 from typeddingo.handlers import mutex
 from typeddingo.option import Option
 from typeddingo.result import Result
@@ -46,6 +47,10 @@ class _Gathered(Result[tuple[object, ...]]):
         """Cancel every part. See ``Result.cancel``."""
         for part in self._parts:
             part.cancel()
+
+    def forget(self) -> None:
+        """Raises ``ConfigError``: nothing is kept of it, and it lets go of its parts when it ends."""
+        raise ConfigError("a gathered result is kept nowhere: call forget() of its parts")
 
     def _part_ended(self, part: Result[object]) -> None:
         if part.ok:

@@ -25,6 +25,8 @@ class QueueState(NamedTuple):
     """Tasks that were refused for good, or killed their worker too often."""
     workers: int
     """Connections that take tasks from it."""
+    later: int = 0
+    """Tasks that are not due yet: delayed ones, and those that will be retried."""
 
 
 class DeadTask(NamedTuple):

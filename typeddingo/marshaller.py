@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.header import Header
+from typeddingo.journey import Journey
 from typeddingo.message import Report, TaskMessage
 
-__all__ = ["Codec", "Limits", "Marshaller", "MarshallerID"]
+__all__ = ["Codec", "JourneyReader", "Limits", "Marshaller", "MarshallerID", "carries_journeys"]
 
 
 class MarshallerID(enum.IntEnum):
@@ -45,6 +46,21 @@ class Marshaller(Protocol):
     def decode_report(self, contract: Contract, header: Header, frame: bytes, /) -> Report[object]:
         """Raises ``WireError``."""
         ...
+
+
+@runtime_checkable
+class JourneyReader(Protocol):
+    """A marshaller that writes ``TaskMessage.journey`` and reads it again: its tasks may be steps of a pipeline. All of
+    ours are."""
+
+    def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
+        """The steps alone, of a frame whose arguments may be unreadable. Raises ``WireError``."""
+        ...
+
+
+def carries_journeys(marshaller: Marshaller) -> bool:
+    """Tasks of this marshaller may be steps of a pipeline."""
+    return isinstance(marshaller, JourneyReader) and bool(getattr(marshaller, "carries_journeys", True))
 
 
 class Codec(Protocol):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar, dataclass_transform
 
 from typeddingo.errors import ErrorCode, TaskFailed
+from typeddingo.headers import NO_HEADERS
+from typeddingo.journey import Journey
 from typeddingo.option import Option
 
 __all__ = ["NO_KEYWORDS", "Failure", "Meta", "Report", "Status", "TaskMessage"]
@@ -56,6 +58,10 @@ class TaskMessage:
     kwargs: Mapping[str, object] = field(default_factory=dict[str, object])
     option: Option = Option()
     reply_to: str = ""
+    headers: Mapping[str, str] = field(default_factory=NO_HEADERS.copy)
+    """What middleware has added (Go: none)."""
+    journey: Journey | None = None
+    """Of a step of a pipeline: the others."""
 
     @property
     def meta(self) -> Meta:
@@ -70,6 +76,8 @@ class Failure:
     message: str = ""
     exception_type: str = ""
     traceback: str = ""
+    task: str = ""
+    """Of a pipeline, whose reports have the name of its last step: the task that failed."""
 
 
 @_frozen
@@ -124,6 +132,6 @@ class Report(Generic[R_co]):
             code=failure.code,
             exception_type=failure.exception_type,
             traceback=failure.traceback,
-            task=self.name,
+            task=failure.task or self.name,
             id=self.id,
         )

@@ -9,54 +9,57 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from typeddingo._io.backoff import Backoff
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
-from typeddingo.broker import Delivery, Parcel, Receipt, settle_all
-from typeddingo.errors import BrokerBlocked, ConnectionLost, QueueFull, SendError, SendUnknown
+from typeddingo.broker import Delivery, Listener, Parcel, Producer, Receipt, settle_all
+from typeddingo.errors import SendError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
+from typeddingo.patience import patiently
+from typeddingo.relay import Relay
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.steps import Finished, StepEnd
 from typeddingo.window import Key, Window
 
 __all__ = ["Finished", "Flusher", "Outbox"]
 
 PAUSE = 0.001
 """Seconds between two looks at what a busy worker cannot see to."""
-PATIENCE = 30.0
-"""Seconds for which a report is tried again before its task goes back to run again: longer than a server restarts."""
-
-
-class Finished(NamedTuple):
-    """One thing to send: a report, a settled delivery, or both."""
-
-    parcel: Parcel | None
-    delivery: Delivery | None = None
-    receipt: Receipt = Receipt.OK
-    key: Key | None = None
-    """What the window calls the run that this ends."""
 
 
 class Outbox:
     """One report channel, shared by the workers of a group (Go: a reports channel). Thread-safe."""
 
-    def __init__(self, runtime: Runtime, reporter: Reporter | None) -> None:
+    def __init__(
+        self, runtime: Runtime, reporter: Reporter | None, producer: Callable[[], Producer | None] = lambda: None
+    ) -> None:
+        """``producer``: for the next steps of pipelines."""
         self._runtime = runtime
         self._reporter = reporter
+        self._relay = Relay(runtime, producer)
+        self._step_ends: deque[StepEnd] = deque()
         self._has_hook = reporter is not None and type(reporter).before_report is not Reporter.before_report
         self._items: deque[Finished] = deque()
+        self._freed: deque[tuple[Listener, Meta, str, float]] = deque()
         self._lock = threading.Lock()  # held while sending: reports of one task must not overtake each other
 
     def __bool__(self) -> bool:
         """Something is waiting to leave."""
-        return bool(self._items)
+        return bool(self._items or self._step_ends)
 
     def add(self, item: Finished) -> None:
         """Keep it for the next ``flush``."""
         self._items.append(item)
+
+    def pass_on(self, end: StepEnd) -> None:
+        """As ``add``, for a step whose next one must be stored before it is settled."""
+        self._step_ends.append(end)
+
+    def free(self, listener: Listener, meta: Meta, key: str, seconds: float) -> None:
+        """See ``Listener.free``; done before the report of the failure leaves: who hears of it may send again."""
+        self._freed.append((listener, meta, key, seconds))
 
     def before_report(self, meta: Meta) -> None:
         """The first report of a task is about to be added."""
@@ -65,14 +68,14 @@ class Outbox:
 
     def flush(self) -> bool:
         """Send what is here: every report in one batch, then every receipt. False if the reporter is unreachable."""
-        if not self._items:
+        if not (self._items or self._step_ends):
             return True
         with self._lock:
             return self._send_all()
 
     def flush_if_free(self) -> bool:
         """As ``flush``, for who must not wait while another thread sends. False: somebody must come again."""
-        if not self._items:
+        if not (self._items or self._step_ends):
             return True
         if not self._lock.acquire(blocking=False):
             return False
@@ -83,7 +86,20 @@ class Outbox:
 
     def _send_all(self) -> bool:
         items = [self._items.popleft() for _ in range(len(self._items))]
+        while self._freed:
+            listener, meta, key, seconds = self._freed.popleft()
+            listener.free(meta, key, seconds)
+        if self._step_ends:
+            return self._send_steps(items)
         return not items or self._send(items)
+
+    def _send_steps(self, items: list[Finished]) -> bool:
+        """What a step has told leaves before the next one begins, and that is stored before the step is settled."""
+        ends = [self._step_ends.popleft() for _ in range(len(self._step_ends))]
+        told = not items or self._send(items)
+        sent = self._send(self._relay.send(ends)) and told
+        self._relay.forget(stored=sent)
+        return sent and self._relay.reachable
 
     def _send(self, items: list[Finished]) -> bool:
         parcels = [item.parcel for item in items if item.parcel is not None]
@@ -107,15 +123,8 @@ class Outbox:
         """Until it is stored, refused for good, or has failed for long. What may have been stored is sent again: a
         report may come twice, its result fires once."""
         assert self._reporter is not None
-        deadline, backoff = Deadline(PATIENCE), Backoff()
-        while True:
-            try:
-                self._reporter.report(parcels)
-                return
-            except Exception as error:
-                if not _may_pass(error) or deadline.passed or (self._runtime.closing and backoff.failures):
-                    raise
-            self._runtime.stop.wait(backoff.next_pause())
+        reporter = self._reporter
+        patiently(self._runtime, lambda: reporter.report(parcels))
 
     def _tell(self, item: Finished, message: str) -> None:
         if item.parcel is not None:
@@ -142,13 +151,6 @@ def _ended(window: Window, key: Key, item: Finished) -> Sequence[Delivery]:
     if item.receipt in (Receipt.GIVE_BACK, Receipt.RETRY, Receipt.LATER):
         return window.forget(key)
     return window.finish(key, item.parcel)
-
-
-def _may_pass(error: Exception) -> bool:
-    """It was not the report's fault: the same one may be stored a little later."""
-    return isinstance(error, (BrokerBlocked, ConnectionLost, QueueFull, SendUnknown)) or isinstance(
-        error.__cause__, ConnectionLost
-    )
 
 
 class Flusher:

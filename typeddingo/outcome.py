@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from typeddingo.errors import ErrorCode
 from typeddingo.message import Failure, Report, Status
 from typeddingo.option import Option
 
-__all__ = ["Home", "MakeOutcome", "Outcome", "cancelled_report", "expired_report", "shutdown_report"]
+__all__ = ["Home", "CallOutcome", "MakeOutcome", "Outcome", "cancelled_report", "expired_report", "shutdown_report"]
 
 
 class Home(Protocol):
@@ -20,6 +20,9 @@ class Home(Protocol):
 
     def cancel(self, name: str, id: str, /) -> None:
         """Let this task not start any more, or end soon. Blocks until that is on record."""
+
+    def forget(self, name: str, id: str, /) -> None:
+        """Keep nothing of this task's result."""
 
 
 class Outcome(Protocol):
@@ -43,7 +46,26 @@ class Outcome(Protocol):
         """No report will come, and why."""
 
 
-MakeOutcome: TypeAlias = Callable[[str, str, Option], Outcome]
+class CallOutcome(Outcome, Protocol):
+    """Of a call: another one may stand for it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @id.setter
+    def id(self, id: str, /) -> None: ...
+
+    @property
+    def option(self) -> Option: ...
+
+    @property
+    def nok(self) -> bool: ...
+
+    def _echo(self, first: Any, /) -> None:
+        """End as ``first`` does, another outcome."""
+
+
+MakeOutcome: TypeAlias = Callable[[str, str, Option], CallOutcome]
 """Name, id, option."""
 
 

@@ -7,7 +7,7 @@ ever, and the listener lives.
 from __future__ import annotations
 
 from typeddingo.broker import Delivery, Parcel, Receipt
-from typeddingo.contract import Contract
+from typeddingo.entries import stranger
 from typeddingo.errors import ErrorCode, Untrusted, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.failure import not_invoked
@@ -18,12 +18,10 @@ from typeddingo.outbox import Finished, Outbox
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.steps import fail_report, home_wire
 from typeddingo.wire import Wire
 
 __all__ = ["Reception"]
-
-
-def _nobody() -> None: ...
 
 
 class Reception:
@@ -70,7 +68,7 @@ class Reception:
         entry = self._registry.find(header.name)
         what = "no worker here runs a task of this name"
         self._refuse(delivery, EventCode.WORKER_NOT_FOUND, what, header, Receipt.WORKER_NOT_FOUND)
-        wire = self._registry.wire_of(entry or _stranger(header.name))
+        wire = self._registry.wire_of(entry or stranger(header.name))
         if not wire.signed:  # else anybody could have us sign that a call has failed
             self._report(delivery, wire, header, ErrorCode.WORKER_NOT_FOUND, what)
 
@@ -91,8 +89,12 @@ class Reception:
         """Tell the caller. Its option is unknown, and so is where it wants reports, unless that travels beside the
         frame: what the frame says of them was not understood. A caller who asked for no reports polls for none."""
         report = Report[object](header.name, header.id, Status.FAIL, Option(), Failure(code, what))
+        reply_to = delivery.reply_to
+        if (journey := wire.journey_in(header, delivery.body)) is not None:
+            report = fail_report(journey, Option(), Failure(code, what))
+            wire = home_wire(self._registry, journey)
         try:
-            parcel = Parcel(Meta(header.name, header.id, delivery.reply_to), wire.encode_report(report))
+            parcel = Parcel(Meta(report.name, report.id, reply_to), wire.encode_report(report))
         except Exception:  # a name or an id that cannot even be sent back
             return
         self._outbox.add(Finished(parcel))
@@ -100,8 +102,3 @@ class Reception:
 
 def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
-
-
-def _stranger(name: str) -> Entry:
-    """A task we do not know, as far as its Fail report needs it: in the default encoding."""
-    return Entry(name, _nobody, Contract.of(_nobody, name=name))

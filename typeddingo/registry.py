@@ -8,19 +8,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
+from typeddingo.hooks import NO_HOOKS, Hooks
 from typeddingo.ids import IDMaker, IDMakerID, SeqIDMaker, UUIDMaker
 from typeddingo.invoker import Invoker
+from typeddingo.journey import Step
+from typeddingo.limits import Bounds
 from typeddingo.marshaller import Marshaller, MarshallerID
 from typeddingo.option import Option
 from typeddingo.retry import RetryPolicy
+from typeddingo.task_key import KeyFunction, check_key_function, key_of_arguments, key_of_function
 from typeddingo.wire import Wire
 
-__all__ = ["Entry", "Registry", "Send", "SendAsync", "SendMany"]
+__all__ = ["Entry", "Launcher", "Registry", "Send", "SendAsync", "SendMany"]
 
 Send: TypeAlias = "Callable[[tuple[object, ...], Mapping[str, object], Option | None], object]"
 """One call: arguments, named arguments, option (None: the task's own). Returns the ``Result``."""
@@ -30,6 +34,26 @@ SendAsync: TypeAlias = (
 """The same, without blocking an event loop."""
 SendMany: TypeAlias = "Callable[[Sequence[tuple[object, ...]], Option | None], list[object]]"
 """Many calls; every row is checked before the first is sent."""
+
+
+class Launcher(Protocol):
+    """Sends pipelines: the first step, which knows the others. Raises what a call raises, before anything is sent."""
+
+    def launch(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """The ``Result`` of the whole."""
+        ...
+
+    async def launch_async(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """The same, without blocking an event loop."""
+        ...
+
+    def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
+        """Every row is checked before the first is sent."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -46,8 +70,22 @@ class Entry:
     """Workers of its default pool; None: as many as ``Config.workers``."""
     timeout: float | None = None
     """Seconds that one run may take."""
+    queue: str = "default"
+    """The label by which workers are started for it and others."""
+    hooks: Hooks = NO_HOOKS
+    """The app's middleware."""
     retry: RetryPolicy | None = None
     """Whether it runs again when it has failed; None: never."""
+    isolation: Literal["process"] | None = None
+    """Where it runs: in a child process, or here."""
+    hard_timeout: float | None = None
+    """Seconds after which that process is killed."""
+    unique_for: float | None = None
+    """Seconds for which an equal call is the same one; None: none ever is."""
+    bounds: Bounds | None = None
+    """How often, and how many at a time, it may run; None: as often as it likes."""
+    key: KeyFunction | None = None
+    """What makes calls equal, and what limits count by."""
     marshaller: int | Marshaller = MarshallerID.DEFAULT
     report_marshaller: int | Marshaller = MarshallerID.DEFAULT
     id_maker: int | IDMaker = IDMakerID.DEFAULT
@@ -58,6 +96,29 @@ class Entry:
     send_async: SendAsync = field(init=False, repr=False)
     send_many: SendMany = field(init=False, repr=False)
     """All three compiled by the bridge from the above."""
+    launcher: Launcher = field(init=False, repr=False)
+    """The bridge itself, for pipelines."""
+    listed: Entry | None = field(default=None, repr=False)
+    """See ``list_of``."""
+
+    @property
+    def on_loop(self) -> bool:
+        """Its workers are coroutines on the app's event loop; else they are threads."""
+        return self.contract.is_async and self.isolation is None
+
+    def set_key(self, fn: KeyFunction) -> None:
+        """See ``Task.key``."""
+        self.key = check_key_function(self.contract, fn)
+
+    def unique_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """What a checked call has in common with its equals."""
+        if self.key is None:
+            return key_of_arguments(self.contract, args, kwargs)
+        return key_of_function(self.contract, self.key, args, kwargs)
+
+    def limit_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """What its limits count a checked call by; empty: all of them together."""
+        return "" if self.key is None else key_of_function(self.contract, self.key, args, kwargs)
 
 
 class Registry:
@@ -88,6 +149,20 @@ class Registry:
             raise ConfigError(f"no task is called {name!r}: register it first, with @app.task or app.register")
         return entry
 
+    def of_queues(self, queues: Sequence[str]) -> list[Entry]:
+        """The tasks with one of these labels; none given: all tasks."""
+        entries = list(self)
+        if not queues:
+            return entries
+        labels = {entry.queue for entry in entries}
+        there_are = f"there are: {', '.join(sorted(labels)) or 'none'}"
+        if isinstance(queues, str):
+            raise ConfigError(f"queues: expected a list of labels, not a text; {there_are}")
+        for label in queues:
+            if label not in labels:
+                raise ConfigError(f"no task has queue={label!r}; {there_are}")
+        return [entry for entry in entries if entry.queue in queues]
+
     def add(self, entry: Entry) -> None:
         """A new task. Its marshallers and its id maker must exist."""
         self.id_maker_of(entry)
@@ -112,7 +187,7 @@ class Registry:
         entry = self.get(name)
         self._prepare(entry, task, report)
         entry.marshaller, entry.report_marshaller = task, report
-        entry.wire = None
+        entry.wire = entry.listed = None
         return entry
 
     def set_id_maker(self, name: str, id: int) -> Entry:

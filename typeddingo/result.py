@@ -116,6 +116,17 @@ class Result(Ending, Generic[R_co]):
         if self._state in (OPEN, CLOSED) and self._home is not None:
             self._home.cancel(self.name, self.id)
 
+    def forget(self) -> None:
+        """Let go of what is kept of it elsewhere (Go: none). Idempotent; thread-safe; what this object knows, it knows.
+
+        With Redis, what is stored is deleted when this returns, and ``app.result`` ends with ``ResultExpired`` from now
+        on; a task that still runs stores its report when it ends. With RabbitMQ and in process nothing is stored. Over
+        both servers, who still waits for it in this app gets ``ResultExpired``. Raises ``ConnectionLost`` or
+        ``ConfigError``.
+        """
+        if self._home is not None:
+            self._home.forget(self.name, self.id)
+
     # handlers
 
     def on_ok(self, handler: Callable[[R_co], object]) -> Self:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from typeddingo._io.threads import PREFIX, Deadline, Threads
 from typeddingo.cancelled import Cancelled
 from typeddingo.config import Config
+from typeddingo.context import NO_STATE
 from typeddingo.events import Event, EventCode, EventLevel, EventMux
+from typeddingo.lifespan import Lifespan
 from typeddingo.outcome import MakeOutcome
 from typeddingo.registry import Entry
 from typeddingo.role import Role
@@ -25,6 +27,7 @@ from typeddingo.window import Window
 
 if TYPE_CHECKING:
     from typeddingo._io.loop import LoopThread
+    from typeddingo.isolation.children import Children
 
 __all__ = ["HandlerThread", "Runtime", "with_grace"]
 
@@ -55,12 +58,17 @@ class Runtime:
         self.threads: Threads = Threads(owner)
         self._loop: LoopThread | None = None
         self._loop_lock = threading.Lock()
+        self._children: Children | None = None
         self.timekeeper: Timekeeper = Timekeeper(Threads(owner))
         self.handlers: HandlerThread = HandlerThread(Threads(owner), self.events)
         self.on_task: Callable[[TaskRun], object] | None = None
         """Called after every task of a remote worker, in its thread; must not raise."""
         self.window: Window = Window()
         """What the remote workers of this app run, and what they have done lately."""
+        self.lifespan: Lifespan | None = None
+        """What is entered before the first worker starts."""
+        self.working: bool = False
+        """A worker has been started: what it was compiled from does not change any more."""
         self.cancelled: Cancelled = Cancelled()
         """What must not start here, or not go on."""
         self.closing = False
@@ -78,17 +86,56 @@ class Runtime:
                 self._loop = LoopThread(Threads(self.owner))
             return self._loop
 
+    @property
+    def children(self) -> Children:
+        """The processes of tasks that do not run in this one; made when the first is needed."""
+        with self._loop_lock:
+            if self._children is None:
+                from typeddingo.isolation.children import Children  # few apps have any
+
+                self._children = Children(self.config.limits, self.cancelled)
+            return self._children
+
+    def cancel_children(self) -> None:
+        """Tell the tasks in them that the app is closing."""
+        if self._children is not None:
+            self._children.cancel_all()
+
+    def end_children(self, deadline: Deadline) -> None:
+        """The deadline for running tasks has passed: their workers, which wait for them, end as well."""
+        if self._children is not None:
+            self._children.close()
+            self.threads.join(with_grace(deadline))
+
+    def let_go_of_children(self) -> None:
+        """In a fork of this process: they are not ours."""
+        if self._children is not None:
+            self._children.let_go()
+
     def workers_of(self, entry: Entry) -> int:
         """The size of a task's default pool."""
-        return entry.workers or (ASYNC_WORKERS if entry.contract.is_async else self.config.workers)
+        return entry.workers or (ASYNC_WORKERS if entry.on_loop else self.config.workers)
+
+    @property
+    def state(self) -> object:
+        """The value of the lifespan."""
+        return NO_STATE if self.lifespan is None else self.lifespan.state
+
+    def begin_work(self) -> None:
+        """Workers are about to start. Raises ``LifespanError``."""
+        if self.lifespan is not None:
+            self.lifespan.begin()
+        self.working = True
 
     def owns_this_thread(self) -> bool:
         """The caller is a worker, a handler or a coroutine of this app: whoever waits for it must not be waited for."""
         return threading.current_thread().name.startswith(f"{PREFIX}{self.owner}-")
 
     def end_threads(self, deadline: Deadline) -> None:
-        """The last step of closing: the loop, then the handlers that everything before has queued."""
+        """The last steps of closing: the lifespan, the loop, then the handlers that everything before has queued."""
         deadline = with_grace(deadline)
+        if self.lifespan is not None:
+            self.lifespan.end(deadline)
         if self._loop is not None:
             self._loop.stop()
             self._loop.join(deadline)

@@ -16,7 +16,7 @@ import typing_extensions
 
 from typeddingo.errors import SignatureError
 
-__all__ = ["Parameter", "Signature", "read_signature"]
+__all__ = ["Parameter", "Signature", "accepts", "read_signature"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,12 @@ class Signature:
     @property
     def positional(self) -> tuple[Parameter, ...]:
         return tuple(p for p in self.parameters if p.positional)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """What every call must give."""
+        many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        return tuple(p.name for p in self.parameters if p.required and p.kind not in many)
 
     @property
     def keyword_only(self) -> tuple[Parameter, ...]:
@@ -107,6 +113,24 @@ def read_signature(
         is_async=inspect.iscoroutinefunction(target),
         native=native,
     )
+
+
+def accepts(fn: Callable[..., object], signature: Signature) -> bool:
+    """``fn`` can be called with every complete call of this signature."""
+    try:
+        native = inspect.signature(fn)
+    except (TypeError, ValueError):
+        return True  # it keeps that to itself: the first call will tell
+    kinds = {parameter.kind for parameter in native.parameters.values()}
+    if signature.var_positional is not None and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return False
+    if signature.var_keyword is not None and inspect.Parameter.VAR_KEYWORD not in kinds:
+        return False
+    try:
+        native.bind(*signature.positional, **{parameter.name: parameter for parameter in signature.keyword_only})
+    except TypeError:
+        return False
+    return True
 
 
 def _parameter(parameter: inspect.Parameter, hints: Mapping[str, object], task: str) -> Parameter:

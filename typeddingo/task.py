@@ -26,14 +26,17 @@ from typing import (
 )
 
 from typeddingo.context import Context
+from typeddingo.contract import Contract
 from typeddingo.errors import ConfigError
 from typeddingo.method import InstanceSlot
 from typeddingo.option import Option
 
 if TYPE_CHECKING:
+    from typeddingo.pipeline import Pipeline
+    from typeddingo.registry import Launcher
     from typeddingo.result import Result
 
-__all__ = ["AsyncTask", "CallOptions", "Mappable", "Sender", "SyncTask", "Task"]
+__all__ = ["AsyncTask", "CallOptions", "Mappable", "Sender", "Startable", "SyncTask", "Task"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -64,6 +67,9 @@ class Sender(Protocol):
     @property
     def option(self) -> Option: ...
 
+    def set_key(self, fn: Callable[..., object], /) -> None:
+        """See ``Task.key``."""
+
     @property
     def send(self) -> Callable[[tuple[object, ...], Mapping[str, object], Option | None], Any]:
         """Check and send one call; the ``Result`` once the broker has confirmed. Looked up for every call: the app may
@@ -82,11 +88,30 @@ class Sender(Protocol):
         """A list of ``Result``, one a row of arguments. Every row is checked before the first is sent."""
         ...
 
+    @property
+    def contract(self) -> Contract: ...
+
+    @property
+    def owner(self) -> object:
+        """The app; None: not yet known."""
+        ...
+
+    @property
+    def launcher(self) -> Launcher:
+        """The way out for pipelines that begin with the task."""
+        ...
+
 
 class Mappable(Protocol[A_contra, S_co]):
     """A task that can be called with one argument, whatever else it would take."""
 
     def call(self, value: A_contra, /) -> Result[S_co]: ...
+
+
+class Startable(Protocol[S_co]):
+    """A task that can be called without arguments."""
+
+    def call(self) -> Result[S_co]: ...
 
 
 class Task(Generic[P, R_co]):
@@ -136,6 +161,19 @@ class Task(Generic[P, R_co]):
         results: list[Result[S]] = self._sender.send_many([(value,) for value in values], self._option)
         return results
 
+    def key(self, fn: Callable[P, object]) -> Callable[P, object]:
+        """Say what makes two calls equal (``unique_for``) and what limits count by (``limit``, ``max_running``): a
+        function of the task's own parameters, ``@charge.key`` above a ``def`` or ``charge.key(lambda order, cents:
+        order)`` (Go: none). It returns a ``str``, an ``int``, a ``UUID`` or a tuple of such, the same in every process;
+        callers and workers call it. Set it where the task is declared. Returns ``fn``.
+
+        Without one, equal calls have equal arguments, and a limit is one for all calls. Raises ``ConfigError`` for a
+        function that cannot take what the task takes; what it raises itself, and a ``ConfigError`` for what is no key,
+        comes out of ``call``.
+        """
+        self._sender.set_key(fn)
+        return fn
+
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
         """The same task with other options; what is not named stays as the task has it. The task itself is unchanged.
         Raises ``ConfigError`` for an option there is not, and for a value that means nothing."""
@@ -147,6 +185,22 @@ class Task(Generic[P, R_co]):
         twin = self._twin(self.fn, self._sender)
         twin._option = replace(self._option or self._sender.option, **options)
         return twin
+
+    @overload
+    def __or__(self, step: Mappable[R_co, S], /) -> Pipeline[P, S]: ...
+    @overload
+    def __or__(self: Task[P, None], step: Startable[S], /) -> Pipeline[P, S]: ...
+    def __or__(self, step: object, /) -> object:
+        """A pipeline: ``a | b`` is called as ``a`` is, hands what ``a`` returns on to ``b``, and gives what ``b``
+        returns. Raises ``SignatureError`` when ``b`` cannot take it, ``ConfigError`` when it is another app's."""
+        from typeddingo.pipeline import joined  # it builds on this module
+
+        return joined(self, step)
+
+    @property
+    def is_method(self) -> bool:
+        """It is declared in a class body."""
+        return self._slot is not None
 
     def _run(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Any:
         if self._injected:
@@ -199,6 +253,11 @@ class BoundSender:
     def option(self) -> Option:
         return self._sender.option
 
+    def set_key(self, fn: Callable[..., object], /) -> None:
+        raise ConfigError(
+            f"task {self.name!r} is a method: set its key in the class body, with self among its parameters"
+        )
+
     def send(self, args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> Any:
         return self._keep(self._sender.send((self._instance, *args), kwargs, option))
 
@@ -208,6 +267,18 @@ class BoundSender:
     def send_many(self, rows: Sequence[tuple[object, ...]], option: Option | None) -> Any:
         results = self._sender.send_many([(self._instance, *row) for row in rows], option)
         return [self._keep(result) for result in results]
+
+    @property
+    def contract(self) -> Contract:
+        return self._sender.contract
+
+    @property
+    def owner(self) -> object:
+        return self._sender.owner
+
+    @property
+    def launcher(self) -> Launcher:
+        return self._sender.launcher
 
     def _keep(self, result: Result[object]) -> Result[object]:
         """Let the instance live until the call has ended: the token that travels does not hold it."""

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any
 
 from typeddingo._io.threads import Deadline, Threads
@@ -22,9 +23,15 @@ __all__ = ["Limit", "Timekeeper", "limited", "limited_async", "meet_limit", "ove
 
 AGAIN = 0.002
 """Seconds before another look at a thread that could not be struck."""
-FRAGILE = frozenset({"threading", "logging", "importlib._bootstrap", "_weakrefset", "weakref"})
-"""Modules whose functions take a lock and give it back without a ``with``."""
 PACKAGE = __name__.partition(".")[0]
+TRANSPARENT = {f"{PACKAGE}.task": frozenset({"__call__", "_run"})}
+"""Ours, and yet the task's own code goes on above it: a task that calls another one here."""
+FRAGILE = frozenset({"acquire", "release", "__enter__", "__exit__", "_acquireLock", "_releaseLock", "__del__"})
+"""Functions, of whatever module, that take a lock, give it back, or whose exceptions nobody hears of."""
+LOCKS = frozenset({"threading", "importlib._bootstrap", "_weakrefset", "weakref"})
+"""Modules that take a lock and give it back without a ``with``: not struck there ..."""
+PREPARED = frozenset({"wait", "wait_for", "join", "_wait_for_tstate_lock"})
+"""... but in the functions of ``threading`` that wait, which expect a KeyboardInterrupt at any time."""
 
 overdue: dict[int, Limit] = {}
 """By thread: the limits that are over, of tasks that were in our code when they were to be struck."""
@@ -33,7 +40,7 @@ overdue: dict[int, Limit] = {}
 def meet_limit() -> None:
     """The way into this library: a task whose time is over goes no further. ``if overdue`` comes before, to cost
     nothing."""
-    if (limit := overdue.pop(threading.get_ident(), None)) is not None:
+    if (limit := overdue.pop(threading.get_ident(), None)) is not None and not limit.fired:
         limit.fired = True
         raise TimeLimitExceeded
 
@@ -115,8 +122,8 @@ class Timekeeper:
                 self._wakes_at = limit.at
                 self._changed.notify()
             if not self._started and not self._stopped:
-                self._started = True
                 self._threads.start("timekeeper", self._loop)
+                self._started = True
         return limit
 
     def end(self, limit: Limit) -> None:
@@ -126,7 +133,7 @@ class Timekeeper:
                 del self._running[limit.thread]
                 overdue.pop(limit.thread, None)
                 if limit.fired:
-                    _interrupt(limit.thread, None)
+                    _take_back(limit.thread)
 
     def stop(self) -> None:
         """End the thread. Idempotent; does not wait."""
@@ -152,29 +159,61 @@ class Timekeeper:
             return math.inf
         if limit.at > now:
             return limit.at
-        if not _can_be_struck(limit.thread):
-            overdue[limit.thread] = limit
-            return now + AGAIN
-        overdue.pop(limit.thread, None)
-        limit.fired = True
-        _interrupt(limit.thread, TimeLimitExceeded)
-        return math.inf
+        if _struck(limit):
+            overdue.pop(limit.thread, None)
+            return math.inf
+        overdue[limit.thread] = limit
+        return now + AGAIN
 
 
-def _can_be_struck(thread: int) -> bool:
-    """It is in code that an exception does no harm to. Not in ours, which a task runs when it calls another one, nor in
-    that of locks: one that is struck there may stay locked. The exception is raised where the thread is now: it has
-    not got the interpreter, and looks for exceptions first when it gets it."""
-    frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]  # its only name
-    if frame is None:
+def _struck(limit: Limit) -> bool:
+    """Raise ``TimeLimitExceeded`` where the thread is now, if that does no harm. It has not got the interpreter, and
+    looks for exceptions first when it gets it.
+
+    Between the last look and the blow this thread must not lose the interpreter: a moment later the other one may be
+    anywhere. That happens at the beginning of a function, at the end of a call and where a loop turns back, so there is
+    none of the three: what must be called is called by two iterators.
+    """
+    thread, number = limit.thread, ctypes.c_ulong(limit.thread)
+    found = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]  # its only name
+    if found is None or not _can_be_struck(found):
         return False
-    module: object = frame.f_globals.get("__name__", "")
-    if module == "threading" and frame.f_code.co_name == "wait":  # prepared for it
-        return True
-    return isinstance(module, str) and module not in FRAGILE and module.partition(".")[0] != PACKAGE
+    at = found.f_lasti
+    look = iter(sys._current_frames, None)  # pyright: ignore[reportPrivateUsage]  # as above
+    blow = map(ctypes.pythonapi.PyThreadState_SetAsyncExc, (number,), (ctypes.py_object(TimeLimitExceeded),))
+    struck = False
+    for frames in look:
+        if thread in frames and frames[thread] is found and found.f_lasti == at and not limit.fired:
+            limit.fired = True
+            for _ in blow:
+                struck = True
+        frames.clear()  # this one's too: a circle
+        break
+    return struck
 
 
-def _interrupt(thread: int, error: type[BaseException] | None) -> None:
-    """Raise it in another thread; None: take back what has not been raised yet."""
-    exception = ctypes.py_object(error) if error is not None else ctypes.c_void_p(None)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
+def _can_be_struck(top: FrameType) -> bool:
+    """The task's own code runs there, or that of another library which it has called; nothing of ours lies between:
+    we might be in the middle of something, on a connection say."""
+    module, name = top.f_globals.get("__name__", ""), top.f_code.co_name
+    if module in LOCKS:
+        if module != "threading" or name not in PREPARED:
+            return False
+        if name == "wait" and "waiter" in top.f_locals and "gotit" not in top.f_locals:  # has let go of its lock
+            return False
+    elif name in FRAGILE:
+        return False
+    frame: FrameType | None = top
+    while frame is not None:
+        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if module == __name__ and name == "run":
+            return frame is not top
+        if isinstance(module, str) and module.partition(".")[0] == PACKAGE and name not in TRANSPARENT.get(module, ()):
+            return False
+        frame = frame.f_back
+    return False  # it has ended, or not begun
+
+
+def _take_back(thread: int) -> None:
+    """What was to be raised there, and has not been."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.c_void_p(None))

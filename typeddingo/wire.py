@@ -12,8 +12,10 @@ from typeddingo.contract import Contract
 from typeddingo.errors import ArgumentError, DecodeError, ErrorCode
 from typeddingo.failure import failure_of
 from typeddingo.header import Header
+from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker, Invoker, invoker_of
-from typeddingo.marshaller import Marshaller
+from typeddingo.journey import Journey
+from typeddingo.marshaller import JourneyReader, Marshaller, carries_journeys
 from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 
@@ -25,7 +27,7 @@ Correct: TypeAlias = Callable[[Callable[..., object], tuple[object, ...]], tuple
 class Wire:
     """Immutable; made anew when a marshaller of the task is set."""
 
-    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "plain", "prompt", "signed")
+    __slots__ = ("_contract", "_correct", "_reports", "_tasks", "invoker", "journeys", "plain", "prompt", "signed")
 
     def __init__(self, contract: Contract, tasks: Marshaller, reports: Marshaller) -> None:
         self._contract = contract
@@ -35,6 +37,8 @@ class Wire:
         """How decoded arguments reach the function: as the marshaller that decoded them says."""
         self.signed: bool = getattr(tasks, "signs", False)
         """Calls prove where they come from: what stands beside a frame proves nothing, and is not looked at."""
+        self.journeys: bool = carries_journeys(tasks)
+        """A call may be a step of a pipeline."""
         self._correct: Correct | None = None
         if type(returned := invoker_of(reports)).returns is not DirectInvoker.returns:
             self._correct = returned.returns
@@ -49,7 +53,14 @@ class Wire:
     def encode_task(self, task: TaskMessage) -> bytes:
         """Raises ``PayloadTooLarge`` or ``ArgumentError``."""
         if (
-            not (task.kwargs or task.reply_to or task.option.ignore_report or task.option.monitor_progress)
+            not (
+                task.kwargs
+                or task.reply_to
+                or task.headers
+                or task.option.ignore_report
+                or task.option.monitor_progress
+            )
+            and task.journey is None
             and (frame := self.plain.write_call(task.id, task.args)) is not None
         ):
             return frame
@@ -58,8 +69,17 @@ class Wire:
     def decode_task(self, header: Header, frame: bytes) -> TaskMessage:
         """Raises ``WireError``."""
         if (args := self.plain.read_call(frame)) is not None:
-            return TaskMessage(header.name, header.id, args, NO_KEYWORDS, PLAIN)
+            return TaskMessage(header.name, header.id, args, NO_KEYWORDS, PLAIN, "", NO_HEADERS)
         return self._tasks.decode_task(self._contract, header, frame)
+
+    def journey_in(self, header: Header, frame: bytes) -> Journey | None:
+        """Of a call that could not be decoded: the pipeline it is a step of. Total: None when that cannot be told."""
+        if not isinstance(self._tasks, JourneyReader):
+            return None
+        try:
+            return self._tasks.journey_in(self._contract, header, frame)
+        except Exception:
+            return None
 
     def encode_report(self, report: Report[object]) -> bytes:
         """Total: a report that cannot be encoded (too large, say) becomes the Fail report that says so, because its

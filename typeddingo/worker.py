@@ -18,13 +18,14 @@ from typeddingo.cancelled import TaskKey
 from typeddingo.context import Slot, current_slot
 from typeddingo.desk import Arrival, Desk
 from typeddingo.execute import perform, perform_async
+from typeddingo.isolation.abandoned import Abandoned
 from typeddingo.loop_pool import LoopPool
 from typeddingo.message import Report
 from typeddingo.outbox import Flusher
 from typeddingo.runtime import Runtime
 from typeddingo.task_run import TaskRun
 
-__all__ = ["MAX_BATCH", "AsyncWorkers", "Source", "Worker"]
+__all__ = ["MAX_BATCH", "AsyncWorkers", "IsolatedWorker", "Source", "Worker"]
 
 MAX_BATCH = 200
 """Tasks that a worker takes at once, when they are very short."""
@@ -116,6 +117,24 @@ class Worker:
             _give_back(_emptied(self._todo))
         sent = self.slot.job is None or (busy > SLOW_SECONDS and self._desk.flush_if_free())
         return bool(self._todo) or not sent
+
+
+class IsolatedWorker(Worker):
+    """A thread whose tasks run in a child process."""
+
+    def __init__(self, runtime: Runtime, desk: Desk, source: Source, flusher: Flusher) -> None:
+        from typeddingo.execute_isolated import in_child  # few apps have any
+
+        super().__init__(runtime, desk, source, flusher)
+        self._perform = in_child(desk.entry, self.slot, runtime.children)
+
+    def _run(self, delivery: Delivery) -> None:
+        try:
+            super()._run(delivery)
+        except Abandoned:
+            arrival, self.slot.job = self.slot.job, None
+            if arrival is not None:
+                self._desk.give_back(arrival)
 
 
 class AsyncWorkers:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from multiprocessing.queues import SimpleQueue
 
 import pytest
 
 from tests.unit.by_hand import SECONDS, until
-from typeddingo import App, ConfigError
+from typeddingo import App, ConfigError, Middleware, Outgoing, current_context
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalNamedBroker
 
@@ -49,6 +51,37 @@ def test_a_local_app_works_on_in_the_child_and_in_the_parent() -> None:
         assert task.call(1, 2).get(10) == 3
         assert in_a_child(lambda: task.call(20, 22).get(10)) == "42"
         assert task.call(3, 4).get(10) == 7
+
+
+def test_each_process_has_a_lifespan_of_its_own_and_the_same_middleware() -> None:
+    entered: list[int] = []
+
+    @contextlib.contextmanager
+    def life() -> Generator[int]:
+        entered.append(os.getpid())
+        yield os.getpid()
+        entered.remove(os.getpid())
+
+    class Asker(Middleware):
+        def before_send(self, call: Outgoing) -> None:
+            call.headers["from"] = str(os.getpid())
+
+    def who() -> bool:
+        context = current_context()
+        return context.state(int) == os.getpid() == int(context.headers["from"])
+
+    def child() -> tuple[bool, int, int]:
+        well, inside = task.call().get(10), len(entered)
+        app.close()
+        return well, inside, len(entered)
+
+    with App("local", middleware=[Asker()], lifespan=life) as app:
+        task = app.register("who", who)
+        assert task.call().get(10)
+        assert in_a_child(child) == "(True, 2, 1)"
+        assert entered == [os.getpid()]
+        assert task.call().get(10)
+    assert entered == []
 
 
 def test_what_was_attached_is_the_parents_and_the_child_is_told_so() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import itertools
+import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +18,19 @@ from hypothesis import strategies as st
 
 from tests.leftovers import running
 from tests.unit.by_hand import SECONDS
-from typeddingo import App, Config, ConfigError, Context, ErrorCode, TaskFailed, Tasks, TimeLimitExceeded
+from typeddingo import (
+    App,
+    Config,
+    ConfigError,
+    Context,
+    ErrorCode,
+    Option,
+    Result,
+    ResultTimeout,
+    TaskFailed,
+    Tasks,
+    TimeLimitExceeded,
+)
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalBroker, LocalNamedBroker
 from typeddingo.testing import eventually
@@ -181,6 +197,126 @@ def test_a_wait_in_short_steps_is_struck(app: App) -> None:
     failure = waits.call().wait(SECONDS).error
     assert failure is not None
     assert failure.code is ErrorCode.TIME_LIMIT
+
+
+class _ToMemory(logging.Handler):
+    """Lets go of the interpreter inside every record, as a file does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        time.sleep(0.001)
+
+
+def _logs() -> None:
+    log = logging.Logger("quiet")
+    log.addHandler(_ToMemory())
+    while True:
+        log.info("again")
+
+
+def _joins() -> None:
+    never = threading.Event()
+    thread = threading.Thread(target=never.wait)
+    thread.start()
+    try:
+        while True:
+            thread.join(0.005)
+    finally:
+        never.set()
+        thread.join()
+
+
+def _waits_for_a_result() -> None:
+    result = Result[int]("nothing", "1", Option())
+    while True:
+        with contextlib.suppress(ResultTimeout):
+            result.get(0.005)
+
+
+def _queues() -> None:
+    nothing = queue.Queue[int]()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            nothing.get(timeout=0.005)
+
+
+def _copies() -> None:
+    while True:
+        copy.deepcopy([{"a": [1, 2, 3]}] * 10)
+
+
+@pytest.mark.parametrize("loop", [_logs, _joins, _waits_for_a_result, _queues, _copies], ids=lambda loop: loop.__name__)
+def test_a_loop_that_is_always_in_a_library_meets_its_limit(loop: Callable[[], None]) -> None:
+    with App("local") as app:
+        failure = app.register("loop", loop, timeout=SOON).call().wait(SECONDS).error
+    assert failure is not None
+    assert failure.code is ErrorCode.TIME_LIMIT
+    assert running() == []
+
+
+def test_a_task_that_calls_another_one_here_is_struck_in_it() -> None:
+    with App("local") as app:
+
+        @app.task(name="inner")
+        def inner() -> None:
+            spin()
+
+        @app.task(name="outer", timeout=SOON)
+        def outer() -> None:
+            inner()
+
+        failure = outer.call().wait(SECONDS).error
+    assert failure is not None
+    assert failure.code is ErrorCode.TIME_LIMIT
+
+
+def test_code_that_ours_has_called_is_not_struck_and_the_task_goes_no_further() -> None:
+    """An id maker, here: it might be anything that holds what we are in the middle of."""
+    ended = 0
+
+    class Slow:
+        def new_id(self, name: str) -> str:
+            nonlocal ended
+            spin(2 * SOON)
+            ended += 1
+            return f"id-{ended}"
+
+    with App("local") as app:
+        app.add_id_maker(9, Slow())
+
+        @app.task(name="inner", id_maker=9)
+        def inner() -> None: ...
+
+        @app.task(name="outer", timeout=SOON)
+        def outer() -> None:
+            while True:
+                inner.call()
+
+        failure = outer.call().wait(SECONDS).error
+    assert failure is not None
+    assert failure.code is ErrorCode.TIME_LIMIT
+    assert ended == 1
+
+
+def test_a_condition_that_many_tasks_wait_for_stays_whole(app: App) -> None:
+    condition, inside = threading.Condition(), 0
+
+    @app.task(name="waits", timeout=0.004)
+    def waits() -> None:
+        nonlocal inside
+        while True:
+            with condition:
+                inside += 1
+                try:
+                    assert inside == 1, "the lock is this task's"
+                finally:
+                    inside -= 1
+                condition.wait(0.0005)
+
+    app.allocate(waits, 3)
+    ends = [waits.call().wait(60) for _ in range(150)]
+    assert {end.error.code for end in ends if end.error} == {ErrorCode.TIME_LIMIT}
+    assert condition.acquire(timeout=SECONDS)
+    condition.release()
 
 
 def test_methods_and_collections_have_limits_too() -> None:

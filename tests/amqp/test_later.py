@@ -220,7 +220,7 @@ def test_a_delivery_that_is_no_longer_ours_is_not_put_off_as_well(amqp_url: str)
     listener = broker.add_listener("job", 2)
     send(broker, "job", b"1", Terms(lifetime=3600.0))
     stale = take_one(listener)
-    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]
+    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # what it is about
         link.submit(link.cut)
     again = take_one(listener)
     settle(stale, Receipt.RETRY, 0.01)

@@ -43,9 +43,21 @@ def test_tasks_are_listed_with_their_signatures_as_they_are_written(folder: Path
 def test_tasks_as_json_are_one_object_a_line(folder: Path) -> None:
     done = run(folder, "tasks", "shop:app", "--json")
     assert [json.loads(line) for line in done.out.splitlines()][:2] == [
-        {"name": "shop.greet", "signature": "(name: str) -> str", "async": True},
-        {"name": "shop.halves", "signature": "(number: int, by: int = 2) -> tuple[int, int]", "async": False},
+        {"name": "shop.greet", "signature": "(name: str) -> str", "async": True, "queue": "default"},
+        {
+            "name": "shop.halves",
+            "signature": "(number: int, by: int = 2) -> tuple[int, int]",
+            "async": False,
+            "queue": "default",
+        },
     ]
+
+
+def test_a_task_of_another_queue_than_usual_is_shown_with_it(folder: Path) -> None:
+    text = "from typeddingo import App\napp = App('local')\n@app.task(queue='mail')\ndef f() -> None: ...\n"
+    (folder / "post.py").write_text(text)
+    assert run(folder, "tasks", "post:app") == Done(0, "post.f() -> None  (queue 'mail')\n", "")
+    assert json.loads(run(folder, "tasks", "post:app", "--json").out)["queue"] == "mail"
 
 
 def test_a_module_in_a_package_is_found(folder: Path) -> None:
@@ -118,6 +130,10 @@ def test_a_local_app_has_no_queues_and_workers_elsewhere(folder: Path, command: 
         ["worker", "shop:app", "--deadline", "-1"],
         ["worker", "shop:app", "--deadline", "nan"],
         ["worker", "shop:app", "--tasks", ","],
+        ["worker", "shop:app", "--queues", ""],
+        ["worker", "shop:app", "--tasks", "shop.greet", "--queues", "default"],
+        ["result", "shop:app", "shop.greet"],
+        ["result", "shop:app", "shop.greet", "7", "--wait", "-1"],
         ["dead", "shop:app"],
         ["dead", "show", "shop:app", "shop.greet"],
         ["call", "shop:app"],
@@ -132,7 +148,20 @@ def test_wrong_usage_says_how_it_is_used(folder: Path, arguments: list[str]) -> 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "worker", "ping", "queues", "call", "tasks", "dead", "dead list", "dead show", "dead replay", "dead purge"],
+    [
+        "",
+        "worker",
+        "ping",
+        "queues",
+        "call",
+        "result",
+        "tasks",
+        "dead",
+        "dead list",
+        "dead show",
+        "dead replay",
+        "dead purge",
+    ],
 )
 def test_every_command_explains_itself(folder: Path, command: str) -> None:
     done = run(folder, *command.split(), "--help")

@@ -112,6 +112,60 @@ def test_a_call_that_nobody_answers_in_time_is_exit_code_4(post: Post) -> None:
     assert post.queue("post.shout")["waiting"] == 1
 
 
+def shout(text: str) -> str:
+    """What the caller knows of ``post.shout``."""
+    raise NotImplementedError
+
+
+def test_a_result_is_asked_for_by_its_id_and_forgotten(redis_url: str, tmp_path: Path) -> None:
+    post = Post(tmp_path, redis_url)
+    with App(redis_url) as caller:  # which ends before there is a result
+        id = caller.register("post.shout", shout).call("hello").id
+    early = post.run("result", "post:app", "post.shout", id, "--wait", "0.3")
+    assert (early.code, early.out) == (4, "")
+    assert "no result in 0.3 s: the task waits, runs or is not known" in early.err
+    with post.worker() as worker:
+        worker.until(f"post.shout id={id} SUCCESS")
+        assert post.run("result", "post:app", "post.shout", id) == Done(0, '"HELLO"\n', "")
+        assert post.run("result", "post:app", "post.shout", id, "--forget") == Done(0, '"HELLO"\n', "")
+        gone = post.run("result", "post:app", "post.shout", id, "--wait", "20")
+        assert (gone.code, gone.out) == (1, "")
+        assert gone.err == "typeddingo: the result of this task was forgotten\n"
+        unknown = post.run("result", "post:app", "post.shoot", id)
+        assert (unknown.code, unknown.out) == (2, "")
+        assert "no task is called 'post.shoot'; there are: " in unknown.err
+
+
+def test_a_failure_asked_for_by_its_id_is_exit_code_1(redis_url: str, tmp_path: Path) -> None:
+    post = Post(tmp_path, redis_url)
+    with App(redis_url) as caller:
+        id = caller.register("post.sleep", sleep).call("no/such/folder", 0.0).id
+    with post.worker() as worker:
+        worker.until(f"post.sleep id={id} FAIL")
+        for _ in range(2):
+            done = post.run("result", "post:app", "post.sleep", id, "--wait", "20", "--forget")
+            assert (done.code, done.out) == (1, "")
+            assert ("FileNotFoundError" in done.err) != ("was forgotten" in done.err)
+
+
+def sleep(name: str, seconds: float) -> int:
+    """What the caller knows of ``post.sleep``."""
+    raise NotImplementedError
+
+
+def test_on_rabbitmq_nobody_but_the_caller_can_have_a_result(amqp_url: str, tmp_path: Path) -> None:
+    done = Post(tmp_path, amqp_url).run("result", "post:app", "post.shout", "7")
+    assert (done.code, done.out) == (1, "")
+    assert "keeps no reports for other processes than the caller's" in done.err
+
+
+def test_a_result_of_a_server_that_is_not_there_is_exit_code_3(tmp_path: Path) -> None:
+    for url in NOWHERE.values():
+        done = Post(tmp_path, url).run("result", "post:app", "post.shout", "7")
+        assert (done.code, done.out) == (3, "")
+        assert SECRET not in done.err
+
+
 def test_a_worker_that_is_killed_is_replaced_and_its_task_runs_again(post: Post) -> None:
     if post.env["TYPEDDINGO_URL"].startswith("redis"):
         post.env["TYPEDDINGO_URL"] += "?lease=1"
@@ -252,13 +306,13 @@ def test_queues_are_listed_with_what_they_hold(post: Post) -> None:
     done = post.run("queues", "post:app")
     assert (done.code, done.err) == (0, "")
     assert [line.split() for line in done.out.splitlines()] == [
-        ["queue", "waiting", "running", "dead", "workers"],
-        ["post.die", "0", "0", "0", "0"],
-        ["post.fail", "0", "0", "0", "0"],
-        ["post.shout", "3", "0", "0", "0"],
-        ["post.sleep", "0", "0", "0", "0"],
+        ["queue", "waiting", "running", "dead", "workers", "later"],
+        ["post.die", "0", "0", "0", "0", "0"],
+        ["post.fail", "0", "0", "0", "0", "0"],
+        ["post.shout", "3", "0", "0", "0", "0"],
+        ["post.sleep", "0", "0", "0", "0", "0"],
     ]
-    state = {"name": "post.shout", "waiting": 3, "running": 0, "dead": 0, "workers": 0}
+    state = {"name": "post.shout", "waiting": 3, "running": 0, "dead": 0, "workers": 0, "later": 0}
     assert post.queue("post.shout") == state
 
 
@@ -345,7 +399,7 @@ def test_a_list_can_be_limited(post: Post) -> None:
 def test_a_task_that_failed_for_good_runs_anew_when_it_is_told_to(post: Post) -> None:
     there = post.folder / "there"
     with post.worker() as worker:
-        worker.until("is ready")
+        worker.until("runs post.sleep")
         sent = post.call("post.fail", f'["{there}"]', "--no-wait").out.strip()
         assert "attempt 1" in worker.until(f"post.fail id={sent} RETRY")
         assert "attempt 2" in worker.until(f"post.fail id={sent} FAIL")
@@ -367,7 +421,7 @@ def test_a_task_that_was_cancelled_before_a_worker_came_is_not_run(post: Post) -
     for id in (sent, late):
         assert post.run("cancel", "post:app", "post.shout", id) == Done(0, "1 cancelled\n", "")
     with post.worker() as worker:
-        worker.until("is ready")
+        worker.until("runs post.sleep")
         assert post.call("post.shout", '["after"]', "--delay", "2").out == '"AFTER"\n'
         assert not worker.saying(f"id={sent}")
         assert not worker.saying(f"id={late}")

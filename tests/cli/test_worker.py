@@ -157,6 +157,66 @@ def test_a_task_that_is_not_there_ends_the_command(folder: Path) -> None:
     assert "no task is called 'crew.treble'; there are: crew.die, crew.double" in done.err
 
 
+def test_the_tasks_of_a_queue_are_run_alone(folder: Path) -> None:
+    text = (folder / "crew.py").read_text().replace("@app.task\ndef double", '@app.task(queue="sums")\ndef double')
+    (folder / "crew.py").write_text(text)
+    with Worker(folder, "crew:app", "--queues", "sums") as worker:
+        worker.until("crew:app: 1 of 6 tasks, 1 process")
+        worker.until("runs crew.double(number: int) -> int, queue 'crew.double' of 'sums', 2 workers a process")
+        give(folder, "double 21")
+        worker.until("crew.double id=", "SUCCESS")
+        assert worker.stop() == 0
+    done = run(folder, "worker", "crew:app", "--queues", "sums,mail")
+    assert done.code == 2
+    assert "no task has queue='mail'; there are: default, sums" in done.err
+
+
+LIFE = """
+from contextlib import contextmanager
+from pathlib import Path
+
+@contextmanager
+def life():
+    if Path("no database").exists():
+        raise OSError("no route to the database")
+    Path("alive").touch()
+    yield
+    Path("alive").unlink()
+
+"""
+
+
+def live(folder: Path) -> None:
+    text = (folder / "crew.py").read_text()
+    head, app, rest = text.partition('app = App("remote"')
+    (folder / "crew.py").write_text(head + LIFE + app + ", lifespan=life" + rest)
+
+
+def test_a_lifespan_that_cannot_be_entered_ends_the_command_with_a_code_of_its_own(folder: Path) -> None:
+    live(folder)
+    (folder / "no database").touch()
+    done = run(folder, "worker", "crew:app", "--processes", "2")
+    assert done.code == 5
+    said = "no worker was started: the app's lifespan raised OSError: no route to the database"
+    assert done.err.count(said) == 1
+    assert "is ready" not in done.err
+
+
+def test_a_process_that_is_replaced_waits_until_its_lifespan_can_be_entered(folder: Path) -> None:
+    live(folder)
+    with Worker(folder, "crew:app") as worker:
+        worker.until("runs crew.double")
+        assert (folder / "alive").exists()
+        (folder / "no database").touch()
+        give(folder, "die 3")
+        worker.until("ended with exit code 3; a new one starts")
+        worker.until("ended with exit code 5; a new one starts")
+        (folder / "no database").unlink()
+        worker.until("is ready")
+        assert worker.stop() == 0
+        assert not (folder / "alive").exists()
+
+
 # how it ends
 
 

@@ -19,6 +19,7 @@ DIFFERS = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "<moment>"),
     (re.compile(r"\b\d{13}-[0-9a-f]+\b"), "<key>"),
     (re.compile(r"(<time> [A-Z]+ +)\d+"), r"\1<pid>"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s)\b"), r"<\2>"),

@@ -65,7 +65,7 @@ def test_the_snippets_hold_commands_that_there_are() -> None:
 def test_every_option_of_the_worker_is_explained() -> None:
     text = PAGE.read_text(encoding="utf-8")
     options = re.findall(r"^  (--[a-z-]+)", parser_help("worker"), flags=re.MULTILINE)
-    assert len(options) == 8
+    assert len(options) == 9
     assert [option for option in options if f"`{option}" not in text] == []
 
 

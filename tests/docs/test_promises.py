@@ -10,7 +10,7 @@ from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
 TESTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py")))
-ALL = [f"F{number:02}" for number in range(1, 47)]
+ALL = [f"F{number:02}" for number in range(1, 53)]
 
 
 def listed() -> list[str]:

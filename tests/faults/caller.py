@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any, Self
 
 from tests.faults.plan import Plan
-from tests.faults.tasks import build
+from tests.faults.tasks import PIPELINES, build
 from typeddingo import Option, Result
 from typeddingo.bridges.urls import open_backend, open_broker
 from typeddingo.config import Config
@@ -47,7 +47,7 @@ class Caller:
         self.app.use(self.backend)
         self._ids = ChosenIDs()
         self.app.add_id_maker(OWN_IDS, self._ids)
-        for task in ("note", "other", "poison", "moody", "echo"):
+        for task in ("note", "other", "poison", "moody", "echo", "apart", "sum_up", "flaky"):
             self.app.set_id_maker(task, OWN_IDS)
         self._ledger = Ledger(plan.ledger)
         self.results: dict[str, Result[Any]] = {}
@@ -81,6 +81,14 @@ class Caller:
         self.unknown.pop(id, None)
         self.refused.pop(id, None)
         return True
+
+    def send_pipeline(self, id: str, count: int) -> Result[int]:
+        """One call of a pipeline; all of its steps are in the account before this returns."""
+        self._ids.choose(id)
+        result = PIPELINES[self.app].call(count)
+        for step in (id, *(f"{id}.1.{index}" for index in range(count)), f"{id}.2"):
+            self._ledger.sent(step)
+        return result
 
     def hand_over(self, id: str, task: str, *args: object) -> None:
         """One call of a batch, whose result nobody wants. The account is the test's business."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -24,7 +25,7 @@ from typeddingo.role import Role
 from typeddingo.testing import Audit, Ledger, audit, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-QUEUES = ("note", "other", "poison", "moody", "echo")
+QUEUES = ("note", "other", "poison", "moody", "echo", "apart", "spread", "grow", "sum_up", "flaky")
 
 
 class WorkerProcess:
@@ -155,8 +156,8 @@ class Scene:
         return self.technology.double(self._place, task)
 
     def queues(self) -> set[str]:
-        """Those of it that belong to the queues of tasks, which stay."""
-        named = {name for name in self.leftovers() if any(task in name for task in QUEUES)}
+        """Those of it that belong to the queues of tasks, which stay, as does the stream that all workers read."""
+        named = {name for name in self.leftovers() if any(task in name for task in (*QUEUES, "notices"))}
         return {name for name in named if ":result:" not in name}  # it has the name of its task, too
 
     # the account
@@ -176,6 +177,17 @@ class Scene:
     def begun(self) -> int:
         """How many starts there were so far."""
         return sum(line.startswith("B ") for line in self.ledger.read_text().splitlines())
+
+    def children_of_workers(self) -> list[int]:
+        """The processes in which isolated tasks of this scene run."""
+        found: list[int] = []
+        mine = str(self.ledger).encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                isolated = b"commands.isolated" in (process / "cmdline").read_bytes()
+                if isolated and mine in (process / "environ").read_bytes():
+                    found.append(int(process.name))
+        return found
 
     def completed(self) -> int:
         """How many ends there were so far."""

@@ -102,6 +102,35 @@ def test_F44_a_worker_that_was_frozen_settles_nothing_that_is_no_longer_its_own(
         scene.check(duplicates=1)
 
 
+def test_a_task_that_runs_again_elsewhere_has_the_same_headers_and_the_state_of_there(scene: Scene) -> None:
+    dying = scene.worker(slots=1, around=True)
+    with scene.caller(around=True) as caller:
+        assert caller.send("task", "note", 1.0)
+        eventually(lambda: scene.begun() == 1, "it has begun")
+        dying.process.kill()
+        heir = scene.worker(slots=1, around=True)
+        assert caller.results["task"].get(30) == f"the owner of task, run by {heir.pid}"
+        account = scene.check(duplicates=1)
+        assert account.begun == {"task": 2}
+
+
+def test_a_worker_killed_while_its_child_works_leaves_no_orphan_and_the_task_runs_once_more(scene: Scene) -> None:
+    with scene.caller() as caller:
+        killed = scene.worker(slots=1, tasks=("apart",))
+        assert caller.send("task", "apart", 3.0)
+        eventually(lambda: scene.begun() == 1, "its child has begun")
+        assert len(scene.children_of_workers()) == 1
+        killed.process.kill()
+        began = time.monotonic()
+        eventually(lambda: not scene.children_of_workers(), "no orphan is left", timeout=1.5)
+        scene.figures["the child ended after"] = f"{time.monotonic() - began:.2f} s"
+        scene.worker(slots=1, tasks=("apart",))
+        assert caller.results["task"].get(60) == "task"
+        account = scene.check(duplicates=1, empty=("apart",))
+        assert account.begun == {"task": 2}
+        assert scene.completed() == 1
+
+
 @pytest.mark.parametrize("idle", [pick(5.0, 600.0)])
 @pytest.mark.timeout(pick(60, 900))
 def test_an_idle_worker_picks_up_a_task_at_once(scene: Scene, idle: float) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from tests.faults.dying import DiesBeforeReceipt
+from tests.faults.dying import DiesAfterJoin, DiesBeforeReceipt
 from tests.faults.plan import Plan
 from tests.faults.tasks import build
 from typeddingo import App
@@ -33,12 +33,15 @@ def tell(event: Event) -> None:
 
 
 def open_app(plan: Plan) -> App:
-    if not plan.die_before_receipt:
+    if not (plan.die_before_receipt or plan.die_after_join):
         return build(plan)
     app = build(plan, where="remote")
     broker = open_broker(plan.url, Config())
     assert isinstance(broker, NamedBroker)
-    app.use(DiesBeforeReceipt(broker, plan.die_before_receipt))
+    if plan.die_before_receipt:
+        app.use(DiesBeforeReceipt(broker, plan.die_before_receipt))
+    else:
+        app.use(DiesAfterJoin(broker, plan.die_after_join))
     app.use(open_backend(plan.backend or plan.url, Config()))
     return app
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("cattrs", "hypothesis", "pika", "pytest", "redis", "rich", "unittest")
+HEAVY = ("cattrs", "cronsim", "hypothesis", "pika", "pytest", "redis", "rich", "unittest")
 
 WATCH = """
 import _thread, sys, threading

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -54,13 +55,16 @@ def wait_for_urgent(app: App, count: int) -> None:
     """What was sent is stored, but need not be with its workers yet where a server is in between: wait until so many
     urgent tasks are."""
 
-    def arrived() -> int:
-        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]
-        return sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]
+    def arrived(broker: AmqpBroker) -> int:
+        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+        return sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
 
-    for broker in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]
+    def has_arrived(broker: AmqpBroker) -> bool:
+        return arrived(broker) == count
+
+    for broker in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
         if isinstance(broker, AmqpBroker):
-            eventually(lambda: arrived() == count)
+            eventually(partial(has_arrived, broker))
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)

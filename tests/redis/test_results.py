@@ -164,6 +164,52 @@ class TestByID:
             assert result.get(timeout=5) == 42
 
 
+class TestForgotten:
+    def test_what_is_stored_is_deleted_at_once_and_whoever_asks_is_told(
+        self, bench: Bench, backend: RedisBackend
+    ) -> None:
+        report(backend, b"success")
+        backend.forget(Meta(NAME, "1"))
+        assert bench.ask("GET", RESULT) == b"", "a mark"
+        left = bench.ask("PTTL", RESULT)
+        assert isinstance(left, int)
+        assert 3_500_000 < left <= 3_600_000
+        start = time.monotonic()
+        with pytest.raises(ResultExpired, match="forgotten"):
+            backend.reattach(Meta(NAME, "1")).take(5)
+        assert time.monotonic() - start < 2
+        backend.forget(Meta(NAME, "1"))
+
+    def test_who_waits_for_it_is_told(self, backend: RedisBackend) -> None:
+        stream = backend.reattach(Meta(NAME, "1"))
+        assert list(stream.take(0.3)) == []
+        backend.forget(Meta(NAME, "1"))
+        with pytest.raises(ResultExpired, match="forgotten"):
+            stream.take(5)
+
+    def test_the_mark_stays_where_its_own_caller_has_got_the_result(self, bench: Bench, backend: RedisBackend) -> None:
+        meta = Meta(NAME, "1", backend.reply_to)
+        stream = backend.poll(meta)
+        other = backend.poll(Meta(NAME, "2", backend.reply_to))
+        report(backend, b"success", to=backend.reply_to)
+        assert stream.take(5) == [b"success"]
+        backend.done(meta)
+        backend.forget(meta)
+        report(backend, b"success", id="2", to=backend.reply_to)  # the next read has been, too
+        assert other.take(5) == [b"success"]
+        assert bench.ask("GET", RESULT) == b""
+
+    def test_a_task_that_ends_later_is_stored_as_ever(self, backend: RedisBackend) -> None:
+        backend.forget(Meta(NAME, "1"))
+        report(backend, b"success")
+        assert backend.reattach(Meta(NAME, "1")).take(5) == [b"success"]
+
+    def test_a_closed_backend_forgets_nothing(self, backend: RedisBackend) -> None:
+        backend.close()
+        with pytest.raises(ConfigError, match="closed"):
+            backend.forget(Meta(NAME, "1"))
+
+
 class TestStrangeThings:
     @pytest.mark.parametrize(
         "fields",

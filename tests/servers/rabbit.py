@@ -34,6 +34,9 @@ rabbit_vhost:add(<<"{name}">>, <<"tests">>), \
 rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>), ok.
 """
 
+ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 3000}]}]."
+"""What came due while the server was starting is handed over again after so many milliseconds, not after three minutes."""
+
 
 class RabbitServer(Server):
     """Started by its constructor; ``port`` stays the same over a restart. ``configuration``: more lines for its file of
@@ -53,6 +56,7 @@ class RabbitServer(Server):
         cookie.write_text(self._cookie)
         cookie.chmod(0o400)
         (self._directory / "plugins").write_text("[].")
+        (self._directory / "advanced.config").write_text(ADVANCED)
         for _ in range(5):
             self.port, self._distribution, self._mapper_port = free_port(), free_port(), free_port()
             (self._directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + configuration)
@@ -140,6 +144,7 @@ class RabbitServer(Server):
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_CONFIG_FILE": str(place / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(place / "advanced.config"),
             "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_DIST_PORT": str(self._distribution),
             "RABBITMQ_MNESIA_BASE": str(place / "data"),

@@ -52,6 +52,11 @@ async def async_ctx(ctx: Context, a: int) -> str:
     return f"{ctx.name}: {a}"
 
 
+@app.task(name="typing.apart", isolation="process", timeout=1, hard_timeout=2.0)
+def apart(a: int) -> str:
+    return str(a)
+
+
 @app.task(name="typing.named", workers=1, strict=False)
 def named(a: int) -> int:
     return a

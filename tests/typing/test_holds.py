@@ -6,7 +6,8 @@ A type checker reads the ``assert_type`` lines; pytest runs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_type
 
@@ -14,6 +15,7 @@ from tests.typing.declared import (
     Adder,
     Service,
     add,
+    apart,
     app,
     as_async,
     as_base,
@@ -38,15 +40,22 @@ from tests.typing.declared import (
 from typeddingo import (
     App,
     AsyncTask,
+    Context,
     LocalBackend,
+    Middleware,
+    Option,
+    Outgoing,
+    Pipeline,
     Report,
     Reports,
     Result,
     Retry,
+    Schedule,
     Status,
     SyncTask,
     Task,
     TaskFailed,
+    each,
     gather,
 )
 
@@ -112,6 +121,30 @@ def test_results_and_calls_can_be_awaited() -> None:
     asyncio.run(main())
 
 
+def test_a_schedule_gives_back_the_handle_it_is_put_on() -> None:
+    clock = App("local")
+
+    @clock.cron("0 9 * * *", tz="Europe/Berlin", catch_up="none")
+    @clock.every(hours=1, name="hourly")
+    @clock.task
+    def tidy(deep: bool = False) -> int:
+        return int(deep)
+
+    @clock.every(minutes=5)
+    @clock.task(context=True)
+    async def sweep(ctx: Context) -> str:
+        return ctx.id
+
+    same: SyncTask[..., int] = tidy
+    assert same is tidy
+    assert_type(tidy.call(True), Result[int])
+    assert_type(sweep, AsyncTask[[], str])
+    assert_type(clock.schedules(), list[Schedule])
+    assert_type(clock.schedules()[0].next, datetime | None)
+    is_([schedule.name.rpartition(".")[2] for schedule in clock.schedules()], ["hourly", "sweep", "tidy"])
+    clock.close()
+
+
 def test_a_tasks_life_is_typed() -> None:
     decorated = app.task(name="life", retries=3, retry_on=(OSError, ValueError), backoff=0.5, timeout=1.0)(power)
     assert_type(decorated.call(2).cancel(), None)
@@ -152,6 +185,8 @@ def test_everything_callable_can_be_registered() -> None:
     assert_type(app.register("mul", service.mul).call(2), Result[int])
     assert_type(app.register("wait", service.wait).call(2), Result[str])
     assert_type(named.call(1), Result[int])
+    assert_type(apart.call(1), Result[str])
+    assert_type(apart(1), str)
     is_(app.register("adder2", Adder(2)).call(1).get(5), 3)
     is_(power.call(2).get(5), 12.0)
 
@@ -181,6 +216,36 @@ def test_map_takes_the_one_argument_that_is_needed() -> None:
     is_([result.get(5) for result in shout.map(["a", "b"])], ["A!", "B!"])
 
 
+def test_a_pipeline_is_called_as_its_first_task_and_gives_what_its_last_one_gives() -> None:
+    by_step: Pipeline[[int], str] = as_base | declared
+    assert_type((add | maybe).call(1, 2), Result[int | None])
+    assert_type((add | maybe).call(a=1, b=2).get(5), int | None)
+    assert_type((add | as_base | declared | shout | fetch).call(1, 2), Result[bytes])
+    assert_type((shout | fetch).call("a", mark="?"), Result[bytes])
+    assert_type(nothing | nothing, Pipeline[[], None])
+    assert_type((nothing | maybe).call(), Result[int | None])
+    assert_type((as_base | (as_base | declared)).call(1), Result[str])
+    assert_type((named | with_ctx).call(1), Result[str])
+    assert_type((add | as_base).with_options(monitor_progress=True).call(1, 2), Result[int])
+    assert_type((declared | shout).map([1, 2]), list[Result[str]])
+    is_((add | as_base | declared).call(1, 2).get(5), "3")
+    is_(by_step.call(1).get(5), "1")
+    is_([result.get(5) for result in (declared | shout).map([1, 2])], ["1!", "2!"])
+
+    async def later() -> str:
+        assert_type(await (add | declared).call_async(1, 2), Result[str])
+        return await (await (add | declared).call_async(1, 2))
+
+    is_(asyncio.run(later()), "3")
+
+
+def test_a_step_for_each_value_takes_and_gives_lists() -> None:
+    assert_type(each(declared), Pipeline[[list[int]], list[str]])
+    assert_type(each(fetch).call(["u"]), Result[list[bytes]])
+    assert_type((each(as_base) | each(declared)).call([1]), Result[list[str]])
+    is_(each(shout).call(["a", "b"]).get(5), ["A!", "B!"])
+
+
 def test_a_result_by_id_has_the_type_of_its_task() -> None:
     with App("remote") as remote:
         remote.use(LocalBackend())
@@ -190,6 +255,56 @@ def test_a_result_by_id_has_the_type_of_its_task() -> None:
         assert_type(remote.result("sync", "7", int), Result[int])
         assert_type(remote.result("elsewhere", "7", list[str]), Result[list[str]])
         is_(remote.result("sync", "7", int).id, "7")
+
+
+def test_the_state_of_a_context_has_the_type_that_is_asked_for() -> None:
+    class Database: ...
+
+    class Pool(Database): ...
+
+    @contextmanager
+    def sync_life() -> Generator[Pool]:
+        yield Pool()
+
+    @asynccontextmanager
+    async def async_life() -> AsyncGenerator[Database]:
+        yield Database()
+
+    for made in (App(lifespan=sync_life), App("local", lifespan=async_life), App(lifespan=lambda: nullcontext(3))):
+        assert_type(made, App)
+        made.close()
+    context = Context(state=Pool())
+    assert_type(context.state(Database), Database)
+    assert_type(context.state(Pool), Pool)
+    assert_type(context.headers, Mapping[str, str])
+    is_(type(context.state(Database)), Pool)
+
+
+def test_middleware_is_overridden_hook_by_hook() -> None:
+    class Around(Middleware):
+        @contextmanager
+        def around_run(self, context: Context) -> Generator[None]:
+            yield
+
+    class Everything(Middleware):
+        def before_send(self, call: Outgoing) -> None:
+            assert_type(call.headers, dict[str, str])
+            assert_type((call.name, call.id, call.option), tuple[str, str, Option])
+
+        def after_send(self, call: Outgoing, error: BaseException | None) -> None: ...
+
+        def around_run(self, context: Context) -> AbstractContextManager[int]:
+            return nullcontext(3)
+
+        def after_run(self, context: Context, report: Report[object]) -> None:
+            assert_type(report.error, TaskFailed | None)
+
+    with App(middleware=(Around(), Everything())) as made:
+        made.add_middleware(Around())
+        task = made.register("inner", inner, queue="sums")
+        assert_type(task, SyncTask[[int], int])
+        assert_type(made.forget(task, "7"), None)
+        is_(task.call(3).get(5), 3)
 
 
 def test_gather_keeps_every_type_in_its_place() -> None:

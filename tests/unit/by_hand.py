@@ -26,6 +26,9 @@ class _Home:
     def cancel(self, name: str, id: str) -> None:
         raise AssertionError("nobody cancels here")
 
+    def forget(self, name: str, id: str) -> None:
+        raise AssertionError("nobody forgets here")
+
 
 class ByHand(Result[R]):
     """A ``Result`` whose engine is the test."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -19,7 +20,9 @@ from typeddingo import (
     EventLevel,
     IDMakerID,
     Meta,
+    Middleware,
     Option,
+    Outgoing,
     Parcel,
     QueueFull,
     Report,
@@ -185,6 +188,53 @@ def test_a_batch_raises_what_failed_and_ends_those_results(app: App, broker: Dec
         results[2].get(SECONDS)
     assert not results[1].done
     assert backend.outstanding() == 1
+
+
+def test_middleware_is_told_of_every_answer_of_a_batch(app: App, broker: Deciding) -> None:
+    told: list[str] = []
+
+    class Watching(Middleware):
+        def after_send(self, call: Outgoing, error: BaseException | None) -> None:
+            told.append(type(error).__name__)
+
+    app.add_middleware(Watching())
+    task = app.register("add", add)
+
+    def block() -> None:
+        with app.batch():
+            task.call(1, 2)
+            asyncio.run(task.call_async(1, 2))
+            assert told == []
+            for answer, error in zip(broker.answers, (QueueFull("full"), None), strict=True):
+                answer.give(error)
+
+    with pytest.raises(ExceptionGroup):
+        block()
+    assert told == ["QueueFull", "NoneType"]
+
+
+@pytest.mark.parametrize("error", [None, QueueFull("full")], ids=["confirmed", "refused"])
+def test_middleware_is_told_of_the_answer_to_a_coroutine(app: App, broker: Deciding, error: Exception | None) -> None:
+    told: list[BaseException | None] = []
+
+    class Watching(Middleware):
+        def after_send(self, call: Outgoing, error: BaseException | None) -> None:
+            told.append(error)
+
+    app.add_middleware(Watching())
+    task = app.register("add", add)
+
+    async def call() -> None:
+        calling = asyncio.ensure_future(task.call_async(1, 2))
+        while not broker.answers:
+            await asyncio.sleep(0)
+        assert told == []
+        broker.answers[0].give(error)
+        await calling
+
+    with contextlib.suppress(QueueFull):
+        asyncio.run(call())
+    assert [type(each) for each in told] == [type(error)]
 
 
 def test_a_batch_that_raises_still_waits_for_what_was_handed_over(app: App, broker: Deciding) -> None:

@@ -16,6 +16,7 @@ from typeddingo import (
     ResultExpired,
     Status,
     TaskFailed,
+    gather,
 )
 from typeddingo.contract import Contract
 from typeddingo.marshallers.json import JSONMarshaller
@@ -73,6 +74,48 @@ def test_a_backend_that_keeps_nothing_says_so_at_once() -> None:
         app.use(LocalBackend())
         with pytest.raises(ResultClosed, match="keeps no reports"):
             app.result("words", "7", list[str]).get(10)
+
+
+def test_who_waits_for_a_forgotten_result_is_told_and_the_store_is() -> None:
+    class Forgetting(Keeping):
+        def forget(self, meta: Meta) -> None:
+            forgotten.append((meta.name, meta.id))
+
+    forgotten: list[tuple[str, str]] = []
+    backend = Forgetting()
+    with App("remote") as app:
+        app.use(backend)
+        app.register("words", words)
+        result, other = app.result("words", "7", list[str]), app.result("words", "8", list[str])
+        app.forget("words", "7")
+        with pytest.raises(ResultExpired, match="'words' with id '7' was forgotten"):
+            result.get(10)
+        assert not other.done
+        result.forget()
+        assert forgotten == [("words", "7")] * 2
+    assert backend.outstanding() == 0
+
+
+def test_forgetting_needs_a_store_and_an_open_app() -> None:
+    app = App("remote")
+    task = app.register("words", words)
+    with pytest.raises(ConfigError, match="no store"):
+        app.forget(task, "7")
+    app.use(LocalBackend())
+    app.forget(task, "7")
+    app.close()
+    with pytest.raises(ConfigError, match="closed"):
+        app.forget(task, "7")
+    with App("local") as local:
+        local.forget("words", "7")
+
+
+def test_a_gathered_result_is_forgotten_by_its_parts() -> None:
+    with App("local") as app:
+        both = gather(*app.register("words", words).map(["a", "b c"]))
+        assert both.get(10) == (["a"], ["b", "c"])
+        with pytest.raises(ConfigError, match="parts"):
+            both.forget()
 
 
 def test_a_result_by_id_needs_a_store_a_known_type_and_an_open_app() -> None:

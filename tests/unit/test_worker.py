@@ -209,7 +209,7 @@ def test_a_report_waits_until_its_reporter_is_back_and_the_task_runs_once(app: A
 def test_a_task_is_settled_only_when_its_report_is_stored(
     app: App, backend: Reporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("typeddingo.outbox.PATIENCE", 0.0)
+    monkeypatch.setattr("typeddingo.patience.PATIENCE", 0.0)
     runs: list[int] = []
     task = app.register("count", partial(counted, runs))
     backend.failures = [ConnectionLost("away")]

@@ -107,7 +107,9 @@ def _good_frames() -> Iterator[bytes]:
             yield marshaller.encode_task(contract, TaskMessage(name, "1", values))
             yield marshaller.encode_report(contract, Report(name, "1", Status.SUCCESS, Option(), None, values, result))
         pair = CONTRACTS["pair"]
-        yield marshaller.encode_task(pair, TaskMessage("pair", "1", (1,), {"other": 2, "more": 3}, everything, "here"))
+        yield marshaller.encode_task(
+            pair, TaskMessage("pair", "1", (1,), {"other": 2, "more": 3}, everything, "here", {"a": "b"})
+        )
         failure = Failure(1, "no", "ValueError", "line 1")
         yield marshaller.encode_report(pair, Report[object]("pair", "1", Status.FAIL, everything, failure))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable
 
@@ -112,6 +113,9 @@ def test_a_hostile_report_is_refused_as_messagepack(payload: bytes) -> None:
         b'{"A":[1],"O":{"X":{"K":{"unknown":1}}}}',
         b'{"A":[1],"O":{"X":{"T":1}}}',
         b'{"A":[1],"O":{"X":{"T":"a","T":"b"}}}',
+        b'{"A":[1],"O":{"X":{"H":null}}}',
+        b'{"A":[1],"O":{"X":{"H":["a"]}}}',
+        b'{"A":[1],"O":{"X":{"H":{"a":"b","a":"c"}}}}',
         b'{"A":[1],"Z":NaN}',
         b'{"A":[1],"Z":"\\ud800"}',
         b'\xff\xfe{"A":[1]}',
@@ -119,6 +123,26 @@ def test_a_hostile_report_is_refused_as_messagepack(payload: bytes) -> None:
 )
 def test_a_hostile_payload_is_refused(payload: bytes) -> None:
     _refused(DecodeError, lambda: _decode(JSON, "number", _json("number", payload)))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"a": 1},
+        {"a": None},
+        {"a": {"b": "c"}},
+        {"": "a"},
+        {"a": "x" * 8192},
+        {str(number): "" for number in range(65)},
+    ],
+    ids=["a number", "null", "an object", "no name", "too long", "too many"],
+)
+def test_headers_that_nobody_may_send_are_not_taken_either(headers: dict[str, object]) -> None:
+    text = b'{"IR":false,"MP":false,"X":{"H":%b}}' % json.dumps(headers).encode()
+    _refused(LimitError, lambda: _decode(JSON, "number", _json("number", b'{"A":[1],"O":%b}' % text)))
+    _refused(LimitError, lambda: _decode(SAFE, "number", compose_bytes("1", "number", [b"1", text])))
+    packed = frame_bytes("1", "number", msgpack.packb([0, [1], {}, "", headers]))
+    _refused(LimitError, lambda: _decode(PACKED, "number", packed))
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ tasks = st.builds(
     st.dictionaries(texts.filter(lambda key: key != "value"), st.integers(), max_size=4),
     options,
     texts,
+    st.dictionaries(texts.filter(bool), texts, max_size=4),
 )
 said = texts.map(tidy)  # what is not, is made so on arrival
 failures = st.builds(Failure, st.integers(-(1 << 31), (1 << 31) - 1) | st.sampled_from(ErrorCode), said, said, said)
@@ -122,6 +123,10 @@ def test_what_go_has_no_room_for_travels_in_one_key_of_the_option() -> None:
     extra = b'{"IR":false,"MP":false,"X":{"K":{"other":1},"T":"here"}}'
     assert JSON.encode_task(PAIR, task).endswith(b'{"O":' + extra + b',"A":[7]}')
     assert SAFE.encode_task(PAIR, task).endswith(b"7" + extra)
+    headed = TaskMessage("pair", "1", (7,), headers={"tenant": "ä\n"})
+    extra = '{"IR":false,"MP":false,"X":{"H":{"tenant":"ä\\n"}}}'.encode()
+    assert JSON.encode_task(PAIR, headed).endswith(b'{"O":' + extra + b',"A":[7]}')
+    assert SAFE.encode_task(PAIR, headed).endswith(b"7" + extra)
     failed = Report[object]("pair", "1", Status.FAIL, Option(), Failure(1, "no", "ValueError", "line 1"))
     assert JSON.encode_report(PAIR, failed).endswith(
         b'{"S":4,"E":{"C":1,"M":"no"},"O":{"IR":false,"MP":false,"X":{"E":"ValueError","B":"line 1"}},"R":null}'
@@ -143,6 +148,8 @@ def test_a_call_without_arguments_is_null_as_gos_nil_slice_is() -> None:
 def test_messagepack_is_small_and_carries_whole_numbers_of_any_size() -> None:
     small = PACKED.encode_task(PAIR, TaskMessage("pair", "1", (7,)))
     assert small.endswith(b"1pair\x92\x00\x91\x07")
+    headed = PACKED.encode_task(PAIR, TaskMessage("pair", "1", (7,), headers={"a": "b"}))
+    assert headed.endswith(b"1pair\x95\x00\x91\x07\x80\xa0\x81\xa1a\xa1b")
     for number in (2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**4000, -(10**4000)):
         task = TaskMessage("pair", "1", (number,))
         assert _through(PACKED, PAIR, task) == task

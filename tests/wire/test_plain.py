@@ -169,9 +169,10 @@ USUAL = TaskMessage("shout", "17", ("hey",))
     [
         replace(USUAL, kwargs={"loud": True}),
         replace(USUAL, reply_to="here"),
+        replace(USUAL, headers={"tenant": "anna"}),
         replace(USUAL, option=Option(monitor_progress=True)),
     ],
-    ids=["a named argument", "an address", "an option"],
+    ids=["a named argument", "an address", "a header", "an option"],
 )
 def test_what_a_short_frame_has_no_place_for_takes_the_long_way(message: TaskMessage) -> None:
     wire = Wire(SHOUT, MARSHALLER, MARSHALLER)

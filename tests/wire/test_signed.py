@@ -83,9 +83,9 @@ def test_what_is_signed_comes_back_as_it_was(inner: Marshaller, value: int, id: 
     assert read_report(report_frame(value, id, here), here).value == value
 
 
-def test_options_keywords_failures_and_addresses_are_carried() -> None:
+def test_options_keywords_headers_failures_and_addresses_are_carried() -> None:
     pair = CONTRACTS["pair"]
-    task = TaskMessage("pair", "1", (1,), {"other": 2}, Option(monitor_progress=True), "an address")
+    task = TaskMessage("pair", "1", (1,), {"other": 2}, Option(monitor_progress=True), "an address", {"tenant": "anna"})
     frame = HERE.encode_task(pair, task)
     assert read_task(frame, contract=pair) == task
     failed = Report[object]("number", "1", Status.FAIL, Option(), Failure(1, "why", "ValueError", "where"))

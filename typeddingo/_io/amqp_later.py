@@ -48,7 +48,11 @@ class Levels:
         that hands over to it; each target has its own, so that one that takes nothing holds up no other."""
         units = max(1, min(2 ** CLASSES[-1], -int(-seconds * 1000 // UNIT_MS)))
         if units == 1:
-            return Wait(Route("", due, lambda channel: self._declare_due(channel, due, target)), {})
+
+            def declare_due(channel: Channel) -> Dialogue[None]:
+                yield from self._declare_due(channel, due, target)
+
+            return Wait(Route("", due, declare_due), {})
         rest = units - 1  # the last unit passes in the queue that is due's
         top = next(level for level in CLASSES if rest < 2**level)
 

@@ -18,10 +18,12 @@ from typeddingo._io.amqp_message import MAX_SHORT, Route
 from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo.errors import ConfigError
 
-__all__ = ["DingoTopology", "NativeTopology", "ResultQueue", "TaskQueue"]
+__all__ = ["DingoTopology", "NativeTopology", "ResultQueue", "TaskQueue", "declare_queue"]
 
 DeclareQueue: TypeAlias = "Callable[[str, Channel], Dialogue[None]]"
 DEAD_SECONDS = 7 * 24 * 3600
+JOIN_SECONDS = 7 * 24 * 3600
+"""For so long what was brought together in part is kept, from when it was last declared or looked at."""
 DEAD_LENGTH = 100_000
 """Dead letters are users' data and a finite number: the oldest go."""
 
@@ -103,6 +105,32 @@ class NativeTopology:
             Route("", dead, declare_dead),
             TaskLife(lambda kind: self._queue(kind, name), send, self._levels, declare_main),
         )
+
+    def join_queue(self, name: str, id: str) -> str:
+        """What the runs for each value of a list have given so far. Raises ``ConfigError`` for what AMQP cannot
+        carry."""
+        return self._queue("join", f"{name}.{id}")
+
+    def join_route(self, name: str, id: str) -> Route:
+        """For whoever brings a part."""
+        return self._plain(self.join_queue(name, id), {"x-expires": JOIN_SECONDS * 1000})
+
+    def baton(self, name: str) -> Route:
+        """The queue of a schedule's baton: one message, one consumer at a time. Raises ``ConfigError``."""
+        return self._plain(self._queue("schedule", name), {"x-single-active-consumer": True})
+
+    def fired(self, name: str) -> Route:
+        """The queue that shows the latest baton to everybody. Raises ``ConfigError``."""
+        return self._plain(self._queue("fired", name), {"x-max-length": 1})
+
+    def _plain(self, queue: str, arguments: dict[str, object]) -> Route:
+        if self._settings.queue_type == "quorum":
+            arguments |= {"x-queue-type": "quorum", "x-delivery-limit": BACKSTOP}
+
+        def declare(channel: Channel) -> Dialogue[None]:
+            yield from declare_queue(channel, queue, arguments)
+
+        return Route("", queue, declare)
 
     def reply_queue(self, id: str) -> str:
         return f"{self._namespace}.reply.{id}"

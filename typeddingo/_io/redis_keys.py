@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-__all__ = ["RESULT_KEY", "DingoKeys", "NativeKeys"]
+__all__ = ["BESIDE", "RESULT_KEY", "DingoKeys", "NativeKeys"]
 
 
 RESULT_KEY = """
@@ -19,6 +19,11 @@ end
 local function result_key(prefix, name, id) return prefix .. ':{' .. quoted(name) .. '}:result:' .. quoted(id) end
 """
 """``NativeKeys.result`` in a script."""
+
+BESIDE = """
+local function beside(key, what) return string.match(key, '^(.*:)') .. what end
+"""
+"""In a script: another key of the same name. What follows the last colon of a key is ours."""
 
 
 class NativeKeys:
@@ -35,13 +40,52 @@ class NativeKeys:
         """A stream: those that were put aside."""
         return self._key(name, "dead")
 
+    def hurried(self, name: str) -> str:
+        """A stream: those that overtook others, while they run."""
+        return self._key(name, "hurried")
+
+    def cancelled(self, name: str) -> str:
+        """A sorted set: the ids of tasks that must not start, by when that was said."""
+        return self._key(name, "cancelled")
+
+    def later(self, name: str) -> str:
+        """A sorted set: what is not due yet, by when it is."""
+        return self._key(name, "later")
+
+    def urgent(self, name: str) -> str:
+        """A sorted set: what may overtake others, by when its turn comes."""
+        return self._key(name, "urgent")
+
+    # Only scripts ask for these: ``waits``, a hash of the fields of what is in ``later`` and ``urgent``; ``twins``, how
+    # many of them had the id of another one; and ``gone:`` with an id, what was cancelled a moment ago.
+
     def sent(self, name: str) -> str:
         """What the sets of recently sent tasks begin with; a number follows."""
         return self._key(name, "sent:")
 
+    def schedule(self, name: str, schedule: str) -> str:
+        """A string: up to when a schedule of this task is settled."""
+        return self._key(name, f"schedule:{_quoted(schedule)}")
+
+    def unique(self, name: str, key: str) -> str:
+        """A string: the id of the task that stands for its equals."""
+        return self._key(name, f"unique:{_quoted(key)}")
+
+    def limit(self, name: str, key: str, what: str) -> str:
+        """What the limiter knows of the tasks of one name that are counted together."""
+        return self._key(name, f"limit:{_quoted(key)}:{what}")
+
+    def unique_of(self, name: str, id: str) -> str:
+        """A string: the name of the key above that is this task's."""
+        return self._key(name, f"unique-of:{_quoted(id)}")
+
     def result(self, name: str, id: str) -> str:
         """A string: the last report of one task."""
         return self._key(name, f"result:{_quoted(id)}")
+
+    def join(self, name: str, id: str) -> str:
+        """A hash: what the runs for each value of a list have given so far."""
+        return self._key(name, f"join:{_quoted(id)}")
 
     def replies(self, address: str) -> str:
         """A stream: the reports for one caller."""

@@ -88,7 +88,7 @@ class Popped(Receiver):
 
     def farewell(self) -> list[Command]:
         """What leaves nothing on the server."""
-        return [*self._delete_done(), ("DEL", self._wake)]
+        return [*self.delete_done(), ("DEL", self._wake)]
 
     def _connected(self, link: RedisLink) -> None:
         bell = self._server.connect(Deadline(self._server.settings.connect_timeout))
@@ -110,7 +110,7 @@ class Popped(Receiver):
             by_key.setdefault(DingoKeys.result(stream.meta.name, stream.meta.id), []).append(stream)
         keys = list(by_key)
         *_, reply = link.pipeline(
-            [*self._delete_done(), ("BRPOP", self._wake, *keys, BLOCK)],
+            [*self.delete_done(), ("BRPOP", self._wake, *keys, BLOCK)],
             BLOCK + PATIENCE,
         )
         if isinstance(reply, Refused):
@@ -144,5 +144,6 @@ class Popped(Receiver):
                 if (stream.meta.name, stream.meta.id) == (header.name, header.id):
                     self._push(stream, [frame])
 
-    def _delete_done(self) -> list[Command]:
+    def delete_done(self) -> list[Command]:
+        """See ``Receiver``."""
         return deletions([DingoKeys.result(meta.name, meta.id) for meta in self._polled.take_done()])

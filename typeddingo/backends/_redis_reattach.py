@@ -19,11 +19,13 @@ from typeddingo.errors import ConfigError, ConnectionLost, ResultClosed, ResultE
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
 
-__all__ = ["Reattached"]
+__all__ = ["FORGOTTEN", "Reattached"]
 
 LOOK = 0.2
 """Seconds between two looks."""
 AT_ONCE = 500
+FORGOTTEN = b""
+"""Stands where a report was kept: whoever asks for it needs not wait until none can come any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -106,7 +108,10 @@ class Reattached:
             self._tell(each, reply)
 
     def _tell(self, watched: _Watched, reply: Reply) -> None:
-        if isinstance(reply, bytes):
+        if reply == FORGOTTEN:
+            self.remove(watched.stream.meta)
+            watched.stream.end(ResultExpired("the result of this task was forgotten"))
+        elif isinstance(reply, bytes):
             if reply != watched.seen:
                 watched.seen = reply
                 watched.stream.push([reply])

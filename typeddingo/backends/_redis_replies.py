@@ -48,7 +48,7 @@ class Replies(Receiver):
 
     def farewell(self) -> list[Command]:
         """What leaves nothing on the server."""
-        return [*self._delete_done(), ("DEL", self._stream)]
+        return [*self.delete_done(), ("DEL", self._stream)]
 
     def _connected(self, link: RedisLink) -> None:
         """What was read is deleted with the next read, so all that is there is news; or else it came twice."""
@@ -59,7 +59,7 @@ class Replies(Receiver):
         """Nothing else hangs on it."""
 
     def _read(self, link: RedisLink) -> None:
-        commands = self._delete_done()
+        commands = self.delete_done()
         if self._last != "0-0":
             commands.append(("XTRIM", self._stream, "MINID", _after(self._last)))
         if (now := time.monotonic()) >= self._renew_at:
@@ -101,7 +101,8 @@ class Replies(Receiver):
                 what = "a report was dropped: nobody asks for it any more"
                 self._server.tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, name.decode(), id.decode())
 
-    def _delete_done(self) -> list[Command]:
+    def delete_done(self) -> list[Command]:
+        """See ``Receiver``."""
         done = self._polled.take_done()
         calls: list[Command] = []
         for start in range(0, len(done), DELETE_AT_ONCE):

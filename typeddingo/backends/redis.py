@@ -6,14 +6,15 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_keys import DingoKeys, NativeKeys
+from typeddingo._io.redis_link import Command, Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Backend, ReportStream
 from typeddingo.backends._redis_polled import Polled
 from typeddingo.backends._redis_popped import Popped, report_as_dingo
-from typeddingo.backends._redis_reattach import Reattached
+from typeddingo.backends._redis_reattach import FORGOTTEN, Reattached
 from typeddingo.backends._redis_receiver import Receiver
 from typeddingo.backends._redis_replies import Replies
 from typeddingo.backends._redis_reports import report_natively
@@ -100,9 +101,30 @@ class RedisBackend(Backend):
         if not self._reattached.remove(meta):
             self._polled.remove(meta)
 
+    def leave(self, meta: Meta) -> None:
+        """See ``Store.leave``."""
+        if not self._reattached.remove(meta):
+            self._polled.remove(meta, delete=self._dingo)
+
     def reattach(self, meta: Meta) -> ReportStream:
         """See ``Store.reattach``. ``ResultExpired`` when no report has come for as long as one would be kept."""
         return self.poll(meta) if self._dingo else self._reattached.add(meta)
+
+    def forget(self, meta: Meta) -> None:
+        """See ``Store.forget``. What stays for the time of a result is a mark that it was forgotten. Raises
+        ``ConnectionLost``."""
+        if self._closed:
+            raise ConfigError("this RedisBackend is closed: make a new one to forget results")
+        if self._dingo:
+            command: Command = ("UNLINK", DingoKeys.result(meta.name, meta.id))
+        else:
+            ttl = int(self._server.settings.result_ttl * 1000)
+            command = ("SET", self._keys.result(meta.name, meta.id), FORGOTTEN, "PX", ttl)
+        # What is to be deleted goes first: it may be the same key, and the mark must stay.
+        commands = [*self._receiver.delete_done(), command]
+        for reply in self._server.run(lambda link: link.pipeline(commands)):
+            if isinstance(reply, Refused):
+                raise reply.error() from reply
 
     def close(self) -> None:
         """End every stream, delete what is not wanted any more, disconnect. Idempotent, from any thread."""

@@ -16,18 +16,22 @@ from contextvars import ContextVar
 from typeddingo.backend import ReportStream, Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
+from typeddingo.bridges.announcing import Announcer, Start, never
 from typeddingo.bridges.asked import need_features
+from typeddingo.bridges.unique import Earlier, SharedStore, UniqueConfirmation
 from typeddingo.broker import Confirmation, Parcel, Producer
-from typeddingo.errors import ConfigError, ResultError, SendUnknown, TypedDingoError, WireError
+from typeddingo.errors import ConfigError, ResultError, ResultExpired, SendUnknown, TypedDingoError, WireError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.header import Header
+from typeddingo.hooks import Hooks
 from typeddingo.message import Meta, TaskMessage
+from typeddingo.middleware import Outgoing
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
+from typeddingo.outcome import CallOutcome, cancelled_report, shutdown_report
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
-from typeddingo.terms import AT_ONCE
+from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.wire import Wire
 
@@ -41,7 +45,7 @@ class _Sent:
     __slots__ = ("confirmation", "courier", "meta", "option", "outcome", "store", "wire")
 
     def __init__(
-        self, courier: Courier, outcome: Outcome, option: Option, meta: Meta, wire: Wire, store: Store | None
+        self, courier: Courier, outcome: CallOutcome, option: Option, meta: Meta, wire: Wire, store: Store | None
     ) -> None:
         self.courier = courier
         self.outcome = outcome
@@ -85,11 +89,17 @@ class Courier:
         self._adapters = adapters
         # Not by name and id: an id maker of the user may give the same id twice, and both callers must hear.
         self._pending: set[_Sent] = set()
+        self._told: dict[_Sent, tuple[Hooks, Outgoing]] = {}
+        """Of batches: the calls that middleware was told of, and will be told the end of."""
+        self._earlier = Earlier()
         self._batch: ContextVar[list[_Sent] | None] = ContextVar("typeddingo_batch", default=None)
 
     def join(self, entry: Entry) -> None:
         """Compile how this task is sent."""
-        start = self._compile(entry)
+        if entry.hooks.sends:
+            self._join_announced(entry)
+            return
+        start = self._starter(entry, self._registry.wire_of(entry).encode_task)
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
             sent = start(args, kwargs, option)
@@ -118,6 +128,42 @@ class Courier:
         bind, batch = entry.contract.bind, self._batch
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
 
+    def _join_announced(self, entry: Entry) -> None:
+        """The same where middleware is told of every call."""
+        hooks, bind, batch = entry.hooks, entry.contract.bind, self._batch
+        announcer = Announcer(hooks, self._registry.wire_of(entry).encode_task)
+        start = announcer.around(self._starter(entry, announcer.encode, never))
+
+        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
+            sent, call = start(args, kwargs, option)
+            if (calls := batch.get()) is not None:
+                self._told[sent] = hooks, call
+                calls.append(sent)
+            else:
+                with hooks.telling(call):
+                    self._confirm(sent)
+            return sent.outcome
+
+        async def send_async(
+            args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
+        ) -> object:
+            sent, call = start(args, kwargs, option)
+            if (calls := batch.get()) is not None:
+                self._told[sent] = hooks, call
+                calls.append(sent)
+            else:
+                with hooks.telling(call):
+                    await self._confirm_async(sent)
+            return sent.outcome
+
+        def send_many(rows: Sequence[tuple[object, ...]], option: Option | None = None) -> list[object]:
+            for row in rows:
+                bind(row, {})
+            with self.batch():
+                return [send(row, {}, option) for row in rows]
+
+        entry.send, entry.send_async, entry.send_many = send, send_async, send_many
+
     def reattach(self, entry: Entry, id: str) -> object:
         """The result of a call that another process has made, as far as the store keeps it."""
         name = entry.name
@@ -133,6 +179,17 @@ class Courier:
             self.close()
         return outcome
 
+    def forget(self, name: str, id: str) -> None:
+        """Nobody here waits for it any more, and the store keeps nothing of it."""
+        if self._runtime.closing:
+            raise ConfigError("app.forget(): the app is closed")
+        if (store := self._adapters.store) is None:
+            raise ConfigError(f"nothing of task {name!r} can be forgotten: no store is attached; call app.use(backend)")
+        for sent in [sent for sent in self._pending.copy() if (sent.meta.name, sent.meta.id) == (name, id)]:
+            sent.outcome._close(ResultExpired(f"the result of task {name!r} with id {id!r} was forgotten"))
+            self._forget(sent)
+        store.forget(Meta(name, id, store.reply_to))
+
     @contextlib.contextmanager
     def batch(self) -> Generator[None]:
         """Calls of this thread (or coroutine) hand over and go on; the end waits for all confirmations."""
@@ -142,7 +199,8 @@ class Courier:
             yield
         finally:
             self._batch.reset(token)
-            failures = [error for sent in calls if (error := self._outcome_of(sent)) is not None]
+            outcome_of = self._told_outcome_of if self._told else self._outcome_of
+            failures = [error for sent in calls if (error := outcome_of(sent)) is not None]
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(calls)} calls of a batch were not confirmed", failures)
 
@@ -155,11 +213,20 @@ class Courier:
         for it later. Raises ``ConnectionLost`` or ``ConfigError``."""
         if (producer := self._adapters.producer) is None:
             raise ConfigError(f"task {name!r} cannot be cancelled: no producer is attached; call app.use(broker) first")
-        (gone,) = producer.cancel([Meta(name, id)])
+        (gone,) = producer.cancel([Meta(name, id, self._adapters.reply_to)])
         if gone:
             for sent in [sent for sent in list(self._pending) if (sent.meta.name, sent.meta.id) == (name, id)]:
                 sent.outcome._deliver(cancelled_report(name, id, sent.option))
                 self._forget(sent)
+            self._keep_cancelled(name, id)
+
+    def _keep_cancelled(self, name: str, id: str) -> None:
+        """The report that no worker will make, where somebody may ask for it."""
+        reporter, store, entry = self._adapters.reporter, self._adapters.store, self._registry.find(name)
+        if reporter is None or entry is None or store is None or type(store).reattach is Store.reattach:
+            return
+        report = self._registry.wire_of(entry).encode_report(cancelled_report(name, id, entry.option))
+        reporter.report([Parcel(Meta(name, id), report)])
 
     def close(self) -> None:
         """End every result that is still pending with a Fail report."""
@@ -168,13 +235,22 @@ class Courier:
             sent.outcome._deliver(shutdown_report(meta.name, meta.id, sent.option))
             self._forget(sent)
 
-    def _compile(self, entry: Entry) -> Callable[[tuple[object, ...], Mapping[str, object], Option | None], _Sent]:
+    def _compile(
+        self,
+        entry: Entry,
+        encode: Callable[[TaskMessage], bytes],
+        write: Callable[[str, tuple[object, ...]], bytes | None] | None = None,
+    ) -> Start[_Sent]:
         name, default, bind, fits = entry.name, entry.option, entry.contract.bind, entry.contract.quick_bind()
-        make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
+        make = self._runtime.make if entry.unique_for is None else self._make_shared
+        new_id = self._registry.id_maker_of(entry).new_id
         wire = self._registry.wire_of(entry)
         runtime, adapters = self._runtime, self._adapters
-        ways, follow = self._ways, self._follow
-        write, beside = wire.plain.write_call, not wire.signed
+        ways, follow = self._ways if entry.unique_for is None else self._shared_ways, self._follow
+        at_once = AT_ONCE if entry.unique_for is None else None
+        beside = not wire.signed
+        if write is None:
+            write = wire.plain.write_call
 
         def start(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
             if overdue:
@@ -183,10 +259,11 @@ class Courier:
                 raise closed_error(name)
             option = option or default
             producer, store = ways(name, option)
-            if option.terms is not AT_ONCE:
-                need_features(producer, option.terms)
             if kwargs or not fits(args):
                 args, kwargs = bind(args, kwargs)
+            if (terms := option.terms) is not at_once:
+                terms = _asked(entry, terms, args, kwargs)
+                need_features(producer, terms)
             outcome = make(name, id := new_id(name), option)
             outcome._home = self
             reply_to = adapters.reply_to if store is not None else ""
@@ -194,12 +271,12 @@ class Courier:
             # The short way saves a message that nobody else looks at; it answers None to all that it does not know.
             unusual = kwargs or in_frame or option.ignore_report or option.monitor_progress
             if unusual or (frame := write(id, args)) is None:
-                frame = wire.encode_task(TaskMessage(name, id, args, kwargs, option, in_frame))
+                frame = encode(TaskMessage(name, id, args, kwargs, option, in_frame))
             sent = _Sent(self, outcome, option, meta := Meta(name, id, reply_to), wire, store)
             try:
                 if store is not None:
                     follow(sent, store.poll(meta))
-                sent.confirmation = producer.send((Parcel(meta, frame, option.terms),))
+                sent.confirmation = producer.send((Parcel(meta, frame, terms),))
             except BaseException as error:
                 self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
                 if runtime.is_closing():  # closed since we looked, and the adapters with us
@@ -210,6 +287,62 @@ class Courier:
             return sent
 
         return start
+
+    def _starter(
+        self,
+        entry: Entry,
+        encode: Callable[[TaskMessage], bytes],
+        write: Callable[[str, tuple[object, ...]], bytes | None] | None = None,
+    ) -> Start[_Sent]:
+        start = self._compile(entry, encode, write)
+        return start if entry.unique_for is None else self._compile_unique(start)
+
+    def _compile_unique(self, start: Start[_Sent]) -> Start[_Sent]:
+        """As ``_compile``, of a task whose call may be one that was made before."""
+        earlier, background = self._earlier, self._runtime.handlers.run
+
+        def start_unique(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
+            sent = start(args, kwargs, option)
+            assert sent.confirmation is not None
+
+            def follow(id: str) -> None:
+                self._follow_first(sent, id)
+
+            sent.confirmation = UniqueConfirmation(sent.confirmation, sent.outcome, earlier, follow, background)
+            return sent
+
+        return start_unique
+
+    def _follow_first(self, sent: _Sent, id: str) -> None:
+        """This call was not stored: the task with this id stands for it."""
+        outcome, meta, store = sent.outcome, Meta(sent.meta.name, id, sent.meta.reply_to), sent.store
+        self._forget(sent)
+        self._earlier.remove(outcome)
+        if (first := self._earlier.find(meta.name, id)) is not None:
+            outcome._echo(first)
+            return
+        outcome.id = id
+        if store is None:  # nobody asks for reports
+            return
+        self._earlier.add(outcome)
+        again = _Sent(self, outcome, sent.option, meta, sent.wire, store)
+        try:
+            self._follow(again, store.reattach(meta))
+        except Exception as error:
+            self._forget(again)
+            outcome._close(error)
+        if self._runtime.is_closing():  # closed since we looked
+            self.close()
+
+    def _make_shared(self, name: str, id: str, option: Option) -> CallOutcome:
+        """Before it is sent: its equals may hear of it before its caller does."""
+        outcome = self._runtime.make(name, id, option)
+        self._earlier.add(outcome)
+        return outcome
+
+    def _shared_ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
+        producer, store = self._ways(name, option)
+        return producer, None if store is None else SharedStore(store)
 
     def _ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
         producer, store = self._adapters.producer, self._adapters.store
@@ -276,6 +409,14 @@ class Courier:
             self._forget(sent)
             raise _named(error, sent) from error.__cause__
 
+    def _told_outcome_of(self, sent: _Sent) -> Exception | None:
+        """The same where middleware may have been told of the call."""
+        error = self._outcome_of(sent)
+        if (told := self._told.pop(sent, None)) is not None:
+            hooks, call = told
+            hooks.sent(call, error)
+        return error
+
     def _outcome_of(self, sent: _Sent) -> Exception | None:
         """Wait for one confirmation of a batch; a failure also ends the result."""
         assert sent.confirmation is not None
@@ -298,6 +439,13 @@ def _named(error: BaseException, sent: _Sent) -> BaseException:
     unknown = SendUnknown(*error.args)
     unknown.id = sent.outcome.id
     return unknown
+
+
+def _asked(entry: Entry, terms: Terms, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Terms:
+    """What a checked call asks of the broker."""
+    if entry.unique_for is None:
+        return terms
+    return terms._replace(unique=entry.unique_key(args, kwargs), unique_for=entry.unique_for)
 
 
 def _settle(answered: asyncio.Future[BaseException | None], error: BaseException | None) -> None:

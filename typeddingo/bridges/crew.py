@@ -7,8 +7,9 @@ import threading
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter
+from typeddingo.bridge import need_child
 from typeddingo.bridges.adapters import Adapters
-from typeddingo.broker import Adapter, Consumer, Feature, Listener
+from typeddingo.broker import Consumer, Feature, Listener, NamedConsumer, Producer
 from typeddingo.cancelled import TaskKey
 from typeddingo.config import Ack, Config
 from typeddingo.desk import Desk
@@ -20,7 +21,7 @@ from typeddingo.outbox import Flusher
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime, with_grace
-from typeddingo.worker import MAX_BATCH, AsyncWorkers, Source, Worker
+from typeddingo.worker import MAX_BATCH, AsyncWorkers, IsolatedWorker, Source, Worker
 
 __all__ = ["Crew", "group_sizes"]
 
@@ -49,12 +50,19 @@ class Crew:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
             reporter = self._reporter(entry)
             self._watch_cancelled()
+            need_child(entry)
             source = self._source(entry, count)
             left = count
-            for size in [count] if entry.contract.is_async else group_sizes(count, share):
-                desk = Desk(self._runtime, self._registry, entry, reporter, self._flusher)
+            for size in [count] if entry.on_loop else group_sizes(count, share):
+                desk = self._desk(entry, reporter)
                 left -= self._start(desk, source, size)
             return left
+
+    def need_adapters(self, entry: Entry) -> None:
+        """Raises ``ConfigError`` where something is not attached that its workers need."""
+        self._reporter(entry)
+        if self._adapters.consumer is None and self._adapters.named_consumer is None:
+            raise _no_consumer(entry)
 
     def close(self, deadline: Deadline) -> None:
         """Take nothing more, let the running tasks finish and report until the deadline, give back the rest."""
@@ -65,10 +73,12 @@ class Crew:
                 listener.close()
             for group in self._async_workers:
                 group.close()
+        self._runtime.cancel_children()
         for group in self._async_workers:
             group.join(deadline)
         self._runtime.threads.join(deadline)
         self._abandon()
+        self._runtime.end_children(deadline)
         self._flusher.stop()
         self._flusher.join(with_grace(deadline))
 
@@ -92,6 +102,28 @@ class Crew:
             )
         return self._adapters.reporter
 
+    def _desk(self, entry: Entry, reporter: Reporter | None) -> Desk:
+        consumer = self._adapters.consumer or self._adapters.named_consumer
+        if entry.bounds is None or consumer is None or (limiter := consumer.limiter()) is None:
+            return Desk(self._runtime, self._registry, entry, reporter, self._flusher, self._producer)
+        from typeddingo.limited_desk import LimitedDesk  # few apps limit anything
+
+        bounds = entry.bounds
+        return LimitedDesk(
+            self._runtime,
+            self._registry,
+            entry,
+            reporter,
+            self._flusher,
+            self._producer,
+            bounds=bounds,
+            limiter=limiter,
+        )
+
+    def _producer(self) -> Producer | None:
+        """Looked up when it is needed: it may be attached later."""
+        return self._adapters.producer
+
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
         if (plain := self._adapters.consumer) is not None:
@@ -100,9 +132,9 @@ class Crew:
                 self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
         if (named := self._adapters.named_consumer) is None:
-            raise ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+            raise _no_consumer(entry)
         _need(entry, named, self._runtime.config)
-        listener = named.add_listener(entry.name, count if entry.contract.is_async else count * MAX_BATCH)
+        listener = named.add_listener(entry.name, count if entry.on_loop else count * MAX_BATCH)
         self._listeners.append(listener)
         return listener
 
@@ -125,14 +157,15 @@ class Crew:
     def _start(self, desk: Desk, source: Source, count: int) -> int:
         """Start one group; returns how many of it run."""
         name, started = f"worker-{desk.entry.name}", 0
+        make = Worker if desk.entry.isolation is None else IsolatedWorker
         with contextlib.suppress(RuntimeError):  # the system has no more threads
-            if desk.entry.contract.is_async:
+            if desk.entry.on_loop:
                 group = AsyncWorkers(self._runtime, desk, source, count)
                 self._runtime.threads.start(name, group.feed)
                 self._async_workers.append(group)
                 return count
             while started < count:
-                worker = Worker(self._runtime, desk, source, self._flusher)
+                worker = make(self._runtime, desk, source, self._flusher)
                 self._runtime.threads.start(name, worker.run)
                 self._workers.append(worker)
                 started += 1
@@ -151,12 +184,21 @@ class Crew:
         self._runtime.publish(Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=task.name, id=task.id)
 
 
-def _need(entry: Entry, consumer: Adapter, config: Config) -> None:
+def _no_consumer(entry: Entry) -> ConfigError:
+    return ConfigError(f"allocate({entry.name!r}): no consumer is attached: call app.use(broker) first")
+
+
+def _need(entry: Entry, consumer: Consumer | NamedConsumer, config: Config) -> None:
     """What a task is set to and the broker cannot do is said before it is relied upon."""
     if entry.retry is not None and Feature.LATER not in consumer.features:
         raise ConfigError(
             f"allocate({entry.name!r}): it has retries, and {type(consumer).__name__} as it is set up cannot put "
             "a task off: take retries= away, or use another broker or layout"
+        )
+    if entry.bounds is not None and (consumer.limiter() is None or Feature.LATER not in consumer.features):
+        raise ConfigError(
+            f"allocate({entry.name!r}): it is limited, and {type(consumer).__name__} as it is set up cannot count the "
+            "tasks of all workers: take limit= and max_running= away, or use another broker or layout"
         )
     if entry.retry is not None and config.ack is Ack.EARLY:
         raise ConfigError(
@@ -165,11 +207,12 @@ def _need(entry: Entry, consumer: Adapter, config: Config) -> None:
         )
     # A task that the broker hands out again while it still runs would run twice, and again and again.
     longest = consumer.longest_run
-    if longest is not None and entry.timeout is not None and entry.timeout >= longest:
-        raise ConfigError(
-            f"allocate({entry.name!r}): its timeout of {entry.timeout:g} s is no shorter than the {longest:g} s after "
-            "which the broker hands it to another worker: set a shorter timeout=, or let the broker wait for longer"
-        )
+    for what, seconds in (("timeout", entry.timeout), ("hard_timeout", entry.hard_timeout)):
+        if longest is not None and seconds is not None and seconds >= longest:
+            raise ConfigError(
+                f"allocate({entry.name!r}): its {what} of {seconds:g} s is no shorter than the {longest:g} s after "
+                f"which the broker hands it to another worker: set a shorter {what}=, or let the broker wait for longer"
+            )
 
 
 def group_sizes(count: int, share: int) -> list[int]:

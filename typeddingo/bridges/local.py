@@ -11,28 +11,40 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
-from typeddingo.bridge import Bridge, closed_error, need_counts
+from typeddingo.bridge import Bridge, closed_error, need_child, need_counts
+from typeddingo.bridges.local_announcing import Put, PutOn, announced
 from typeddingo.bridges.local_life import LocalLife
-from typeddingo.broker import Adapter
+from typeddingo.bridges.local_pipeline import LocalPipeline
+from typeddingo.broker import Adapter, Parcel
+from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.cancelled import TaskKey
 from typeddingo.context import Context, Slot
+from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
-from typeddingo.message import TaskMessage
+from typeddingo.firsts import Firsts
+from typeddingo.journey import Journey, Step
+from typeddingo.limiter_memory import MemoryLimiter
+from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
-from typeddingo.outcome import Outcome, cancelled_report, shutdown_report
+from typeddingo.outcome import CallOutcome, Outcome, cancelled_report, shutdown_report
 from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
+from typeddingo.timetable import Timetable
+
+if TYPE_CHECKING:
+    from typeddingo.bridges.local_gate import LocalGate
 
 __all__ = ["LocalBridge"]
 
@@ -45,7 +57,10 @@ class LocalBridge(Bridge):
         self._registry = registry
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
+        self._firsts: Firsts[CallOutcome] = Firsts(time.monotonic)
+        self._limiter = MemoryLimiter(time.monotonic)
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
+        self._timetable = LocalTimetable(self._send_due)
         runtime.cancelled.watch(self._cancel)
 
     def join(self, entry: Entry) -> None:
@@ -53,6 +68,8 @@ class LocalBridge(Bridge):
             if (pool := self._pools.get(entry.name)) is None:
                 pool = self._pools[entry.name] = self._new_pool(entry)
         bind, send = entry.contract.bind, self._compile(entry, pool)
+        if entry.isolation is not None:
+            send = _found_first(entry, pool, send)
 
         async def send_async(
             args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None
@@ -65,12 +82,90 @@ class LocalBridge(Bridge):
             return [send(row, {}, option) for row in rows]
 
         entry.send, entry.send_async, entry.send_many = send, send_async, send_many
+        entry.launcher = self
+
+    def launch(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """See ``Launcher``."""
+        args, kwargs = self._bind_first(steps, args, kwargs)
+        return self._start_pipeline(steps, args, kwargs, option)
+
+    async def launch_async(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        """See ``Launcher``."""
+        return self.launch(steps, args, kwargs, option)
+
+    def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
+        """See ``Launcher``."""
+        bound = [self._bind_first(steps, row, {}) for row in rows]
+        return [self._start_pipeline(steps, args, kwargs, option) for args, kwargs in bound]
+
+    def _bind_first(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        entry = self._registry.get(steps[0].name)
+        return (list_of(entry) if steps[0].each else entry).contract.bind(args, kwargs)
+
+    def _start_pipeline(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> Outcome:
+        name, max_length = steps[-1].name, self._runtime.config.max_length
+        if self._runtime.closing:
+            raise closed_error(name)
+        if max_length is not None and self._pools[steps[0].name].waiting() >= max_length:
+            raise QueueFull(f"task {steps[0].name!r}: {max_length} calls are waiting already; call again later")
+        id = self._registry.id_maker_of(self._registry.get(name)).new_id(name)
+        outcome = self._runtime.make(name, id, option)
+        journey = Journey(id, steps)
+        pipeline = LocalPipeline(self._runtime, self._registry, journey, outcome, option, self._put_step)
+        outcome._home = pipeline
+        if (hooks := self._registry.get(name).hooks).sends:
+            told = hooks.announce(name, id, option)
+            pipeline.headers = {**told.headers}
+            with hooks.telling(told):
+                pipeline.begin(journey, args, kwargs)
+        else:
+            pipeline.begin(journey, args, kwargs)
+        return outcome
+
+    def _put_step(
+        self,
+        entry: Entry,
+        step: Outcome,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        option: Option,
+        headers: Mapping[str, str],
+    ) -> None:
+        """A step of a pipeline on its way to a worker. There is always room for one that is not the first: where would
+        it go?"""
+        pool = self._pools[entry.name]
+        course = Course(headers=headers) if headers else None
+        call: Local = (step, args, kwargs, option, course)
+        if self._runtime.lifespan is not None and not pool.size:
+            self._runtime.begin_work()
+        if self._runtime.config.marshal_locally or entry.isolation:
+            wire = self._registry.wire_of(entry)
+            frame = wire.encode_task(TaskMessage(entry.name, step.id, args, kwargs, option))
+            call = (step, wire, frame, option, course)
+        if option.terms is AT_ONCE:
+            pool.put(call)
+        else:
+            self._put_on(option.terms, call)
+        if not pool.size:
+            self._start_default(entry, pool)
+        if pool.closed:  # closed since we looked: whoever sees it last ends the call
+            self._sweep(pool)
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)  # share means nothing here: reports go straight into the result
+        self._runtime.begin_work()
         with self._lock:
             if self._runtime.closing:
                 raise ConfigError(f"allocate({entry.name!r}): the app is closed")
+            need_child(entry)
             return self._pools[entry.name].grow(count)
 
     def use(self, adapter: object, roles: Role) -> Role:
@@ -80,6 +175,15 @@ class LocalBridge(Bridge):
 
     def reattach(self, entry: Entry, id: str) -> object:
         raise ConfigError("app.result(): a local app keeps no results but those its own calls have returned")
+
+    def timetable(self) -> Timetable:
+        return self._timetable
+
+    def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
+        frame = b""
+        if self._runtime.config.marshal_locally:
+            frame = self._registry.wire_of(entry).encode_task(TaskMessage(entry.name, id, option=option))
+        return Parcel(Meta(entry.name, id), frame, option.terms)
 
     def attached(self) -> Sequence[Adapter]:
         return ()
@@ -94,15 +198,20 @@ class LocalBridge(Bridge):
             self._shut(call)
         for pool in pools:
             self._sweep(pool)
+        self._runtime.cancel_children()
         for pool in pools:
             pool.join(deadline)
         for pool in pools:
             self._abandon(pool)
+        self._runtime.end_children(deadline)
         self._later.join(deadline)
 
     def background(self, callback: Callable[[], None]) -> None:
         """See ``Home``."""
         self._runtime.handlers.run(callback)
+
+    def forget(self, name: str, id: str) -> None:
+        """Nothing is kept but what the caller holds."""
 
     def cancel(self, name: str, id: str) -> None:
         self._runtime.cancelled.add(name, id)
@@ -110,13 +219,15 @@ class LocalBridge(Bridge):
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
         name, default, max_length = entry.name, entry.option, self._runtime.config.max_length
-        fits, bind, put = entry.contract.quick_bind(), entry.contract.bind, pool.put
+        fits, bind = entry.contract.quick_bind(), entry.contract.bind
+        put, put_on = self._ways_in(entry, pool)
         make, new_id = self._runtime.make, self._registry.id_maker_of(entry).new_id
         runtime = self._runtime
-        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally else None
+        wire = self._registry.wire_of(entry) if runtime.config.marshal_locally or entry.isolation else None
+        at_once = AT_ONCE if entry.unique_for is None else None
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
-        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> Outcome:
+        def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> CallOutcome:
             if overdue:
                 meet_limit()
             if runtime.closing:
@@ -137,10 +248,12 @@ class LocalBridge(Bridge):
             else:
                 frame = wire.encode_task(TaskMessage(name, outcome.id, args, kwargs, option))
                 call = (outcome, wire, frame, option, None)
-            if option.terms is AT_ONCE:
+            if option.terms is at_once:
                 put(call)
+            elif (first := self._first(entry, outcome, args, kwargs)) is not outcome:
+                return first
             else:
-                self._put_on(option.terms, call)
+                put_on(option.terms, call)
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -149,12 +262,68 @@ class LocalBridge(Bridge):
 
         return send
 
+    def _ways_in(self, entry: Entry, pool: Pool[Local]) -> tuple[Put, PutOn]:
+        """How a call gets into its pool, now or later: straight, where there is nothing that comes before."""
+        put: Put = pool.put
+        put_on: PutOn = self._put_on
+        if entry.hooks.sends:
+            put, put_on = announced(entry.hooks, put, put_on)
+        if self._runtime.lifespan is not None:
+            put, put_on = self._in_life(pool, put, put_on)
+        return put, put_on
+
+    def _in_life(self, pool: Pool[Local], put: Put, put_on: PutOn) -> tuple[Put, PutOn]:
+        """What entering the lifespan raises is the caller's, and the call is in no queue."""
+        begin = self._runtime.begin_work
+
+        def put_now(call: Local) -> None:
+            if not pool.size:
+                begin()
+            put(call)
+
+        def put_later(terms: Terms, call: Local) -> None:
+            if not pool.size:
+                begin()
+            put_on(terms, call)
+
+        return put_now, put_later
+
+    def _send_due(self, parcels: Sequence[Parcel]) -> None:
+        """What a schedule has fired: a call without arguments that nobody waits for."""
+        for parcel in parcels:
+            entry, option = (
+                self._registry.get(parcel.meta.name),
+                Option(ignore_report=True, priority=parcel.terms.priority),
+            )
+            outcome = self._runtime.make(entry.name, parcel.meta.id, option)
+            outcome._home = self
+            if parcel.body:
+                call: Local = (outcome, self._registry.wire_of(entry), parcel.body, option, None)
+            else:
+                call = (outcome, (), {}, option, None)
+            self._put_on(parcel.terms, call)
+            if not (pool := self._pools[entry.name]).size:
+                self._start_default(entry, pool)
+
+    def _first(
+        self, entry: Entry, outcome: CallOutcome, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> CallOutcome:
+        """The call that stands for this one: itself, unless an equal one was made lately."""
+        if (seconds := entry.unique_for) is None:
+            return outcome
+        key = entry.unique_key(args, kwargs)
+        first = self._firsts.claim(entry.name, key, outcome, seconds)
+        if first.nok and not first.option.ignore_report:  # of those nobody knows
+            self._firsts.free(entry.name, key, first)
+            first = self._firsts.claim(entry.name, key, outcome, seconds)
+        return first
+
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""
         now = time.time()
         lifetime = terms.lifetime or (terms.expires - now if terms.expires else math.inf)
         if lifetime < math.inf:
-            call = (*call[:4], Course(time.monotonic() + lifetime))
+            call = (*call[:4], (call[4] or Course())._replace(expires=time.monotonic() + lifetime))
         wait = terms.delay or max(0.0, terms.eta - now)
         if not wait:
             self._due(call)
@@ -189,26 +358,58 @@ class LocalBridge(Bridge):
     def _start_default(self, entry: Entry, pool: Pool[Local]) -> None:
         with self._lock:
             if not pool.size and not pool.closed:
+                self._runtime.working = True
                 pool.grow(self._runtime.workers_of(entry))
 
     def _new_pool(self, entry: Entry) -> Pool[Local]:
         runtime = self._runtime
         marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
+        if entry.isolation is not None:
+            from typeddingo.execute_isolated import through_child  # few apps have any
+
+            return ThreadPool(
+                entry.name,
+                runtime.threads,
+                self._new_slot,
+                lambda slot: through_child(entry, slot, runtime.children, life),
+                self._shut,
+            )
+        gate = self._gate(entry, life)
         if entry.contract.is_async:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
-            return LoopPool(
-                runtime.loop, self._new_slot, lambda slot: work(entry, slot, runtime.timekeeper, life), self._shut
-            )
-        run = through_wire if marshal else by_reference
+
+            def new_work(slot: Slot[Local]) -> Callable[[Local], Coroutine[object, None, None]]:
+                run = work(entry, slot, runtime.timekeeper, life)
+                return run if gate is None else gate.around_async(run)
+
+            return LoopPool(runtime.loop, self._new_slot, new_work, self._shut)
+        kind = through_wire if marshal else by_reference
+
+        def new_run(slot: Slot[Local]) -> Callable[[Local], None]:
+            run = kind(entry, slot, runtime.timekeeper, life)
+            return run if gate is None else gate.around(run)
+
         return ThreadPool(
             entry.name,
             runtime.threads,
             self._new_slot,
-            lambda slot: run(entry, slot, runtime.timekeeper, life),
+            new_run,
             self._shut,
         )
+
+    def _gate(self, entry: Entry, life: LocalLife) -> LocalGate | None:
+        """Of a task that is limited."""
+        if entry.bounds is None:
+            return None
+        from typeddingo.bridges.local_gate import LocalGate  # few apps limit anything
+
+        return LocalGate(entry, entry.bounds, self._limiter, life, self._put_off)
+
+    def _put_off(self, call: Local, seconds: float) -> None:
+        if not self._later.put(call, seconds):
+            self._shut(call)
 
     def _new_slot(self) -> Slot[Local]:
         return Slot(self._describe)
@@ -220,8 +421,17 @@ class LocalBridge(Bridge):
         def cancelled() -> bool:
             return runtime.closing or (name, id) in runtime.cancelled.keys
 
-        attempt = 1 if (course := call[4]) is None else course.retries + 1
-        return Context(name, id, option, attempt=attempt, emit=outcome._deliver, cancelled=cancelled)
+        course = call[4] or Course()
+        return Context(
+            name,
+            id,
+            option,
+            attempt=course.retries + 1,
+            emit=outcome._deliver,
+            cancelled=cancelled,
+            headers=course.headers,
+            state=runtime.state,
+        )
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""
@@ -247,3 +457,14 @@ class LocalBridge(Bridge):
         self._runtime.publish(
             Role.WORKER, EventLevel.WARNING, EventCode.SHUTDOWN, message, task=outcome.name, id=outcome.id
         )
+
+
+def _found_first(entry: Entry, pool: Pool[Local], send: Send) -> Send:
+    """``send``, which starts no workers whose children would not find the task."""
+
+    def checked(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> object:
+        if not pool.size:
+            need_child(entry)
+        return send(args, kwargs, option)
+
+    return checked

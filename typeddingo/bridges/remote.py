@@ -12,14 +12,20 @@ from contextlib import AbstractContextManager
 from typeddingo._io.threads import Deadline
 from typeddingo.bridge import Bridge, need_counts
 from typeddingo.bridges.adapters import Adapters, hold, let_go, playable
+from typeddingo.bridges.asked import need_features
 from typeddingo.bridges.courier import Courier
 from typeddingo.bridges.crew import Crew
-from typeddingo.broker import Adapter
+from typeddingo.bridges.pipeline_courier import PipelineCourier
+from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Meta, TaskMessage
+from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
+from typeddingo.terms import AT_ONCE
+from typeddingo.timetable import Timetable
 
 __all__ = ["RemoteBridge"]
 
@@ -32,17 +38,21 @@ class RemoteBridge(Bridge):
         self._registry = registry
         self._adapters = Adapters()
         self._courier = Courier(runtime, registry, self._adapters)
+        self._pipelines = PipelineCourier(self._courier, runtime, registry, self._adapters)
         self._crew = Crew(runtime, registry, self._adapters)
         self._lock = threading.RLock()
 
     def join(self, entry: Entry) -> None:
         with self._lock:
             self._courier.join(entry)
+            entry.launcher = self._pipelines
             if self._adapters.producer is not None:
                 self._adapters.producer.declare_task(entry.name)
 
     def allocate(self, entry: Entry, count: int, share: int) -> int:
         need_counts(entry.name, count, share)
+        self._crew.need_adapters(entry)
+        self._runtime.begin_work()
         return self._crew.allocate(entry, count, share)
 
     def use(self, adapter: object, roles: Role) -> Role:
@@ -67,11 +77,27 @@ class RemoteBridge(Bridge):
     def reattach(self, entry: Entry, id: str) -> object:
         return self._courier.reattach(entry, id)
 
+    def forget(self, name: str, id: str) -> None:
+        self._courier.forget(name, id)
+
     def background(self, callback: Callable[[], None]) -> None:
         self._courier.background(callback)
 
     def cancel(self, name: str, id: str) -> None:
         self._courier.cancel(name, id)
+
+    def timetable(self) -> Timetable:
+        producer: object = self._adapters.producer
+        if isinstance(producer, Timetable):
+            return producer
+        what = "no broker is attached" if producer is None else f"{type(producer).__name__} does not"
+        raise ConfigError(f"schedules need a broker that remembers what has fired, and {what}; Redis and RabbitMQ do")
+
+    def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
+        if option.terms is not AT_ONCE and self._adapters.producer is not None:
+            need_features(self._adapters.producer, option.terms)
+        message = TaskMessage(entry.name, id, option=option)
+        return Parcel(Meta(entry.name, id), self._registry.wire_of(entry).encode_task(message), option.terms)
 
     def attached(self) -> Sequence[Adapter]:
         with self._lock:

@@ -22,6 +22,7 @@ from typeddingo.brokers._amqp_intake import Intake, PutOff, Refused, Tell
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.errors import ConfigError
+from typeddingo.message import Meta
 
 __all__ = ["AmqpListener"]
 
@@ -58,10 +59,12 @@ class AmqpListener(Listener):
         tell: Tell,
         prefetch: int,
         forget: Callable[[AmqpListener], None],
+        free: Callable[[Meta, str, float], None],
     ) -> None:
         settings = link.settings
         self.name = name
         self._link = link
+        self._free = free
         self._gate = gate
         self._at_most_once = settings.layout == "dingo"
         self._bound = min(prefetch, settings.prefetch or prefetch)
@@ -151,6 +154,10 @@ class AmqpListener(Listener):
         self._gate.leave(len(messages))
         self._link.submit(self._intake.leave)
         return len(messages) == len(deliveries) and answers == [True]
+
+    def free(self, meta: Meta, key: str, seconds: float) -> None:
+        """See ``Listener.free``."""
+        self._free(meta, key, seconds)
 
     def close(self) -> None:
         """See ``Listener.close``; waits a moment for the server to stop."""

@@ -56,6 +56,8 @@ class Mover:
 
     def put_off(self, consumer: TaskConsumer, wait: Wait, message: Arrived, done: Callable[[], object]) -> None:
         """Where it waits until it is handed out again. Of workers that died with it nothing is kept."""
+        # Declared anew after each reconnect: a server that is killed may have lost a queue that it has just confirmed.
+        self._publisher.announce(wait.route)
         self._publish(_Move(consumer, wait.route, message, done, message.kept | wait.headers))
 
     def bury(

@@ -15,9 +15,13 @@ from typing import NamedTuple
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
 from typeddingo.broker import Confirmation, Listener, Parcel, Receipt
+from typeddingo.brokers._local_joins import LocalJoins
 from typeddingo.brokers._local_queue import LocalListener, LocalQueue, Waiting
 from typeddingo.errors import ConfigError, QueueFull, SendError
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
+from typeddingo.firsts import Firsts
+from typeddingo.limiter_memory import MemoryLimiter
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role
 from typeddingo.terms import AT_ONCE
@@ -52,6 +56,13 @@ class _Stored(Confirmation):
         callback(None)
 
 
+class _Instead(_Stored):
+    """Another task stands for this one."""
+
+    def __init__(self, id: str) -> None:
+        self.instead = id
+
+
 _STORED = _Stored()
 _WHY = {
     Receipt.NOK: "its worker refused it for good",
@@ -84,6 +95,7 @@ class LocalMemory:
         # One lock for all queues: a batch of mixed names is stored whole or not at all.
         # Re-entrant: a finalizer that closes an app may run inside any of these methods.
         self.lock = threading.RLock()
+        self.joins = LocalJoins()
         self._origin = origin
         self._max_length = max_length
         self._queues: dict[str, LocalQueue] = {}
@@ -93,6 +105,8 @@ class LocalMemory:
         self._tell_cancelled: tuple[Callable[[str, str], object], ...] = ()
         self._cancelled: set[tuple[str, str]] = set()
         self.clock: Callable[[], float] = clock
+        self.limiter: Limiter = MemoryLimiter(clock)
+        self._firsts: Firsts[str] = Firsts(clock)
         self._closed = False
 
     def queue(self, key: str) -> LocalQueue:
@@ -114,15 +128,28 @@ class LocalMemory:
                             f"{len(parcels)} more would exceed the {bound} tasks that may wait here: "
                             "send again when workers have caught up, or raise max_length"
                         )
+            instead = ""
             for queue, parcels in queues:
                 at_once: list[Waiting] = []
                 for parcel in parcels:
                     if parcel.terms is AT_ONCE:
                         at_once.append(Waiting(parcel))
+                    elif (first := self._first(parcel)) != parcel.meta.id:
+                        instead = first
                     else:
                         at_once += self._on_terms(queue, parcel)
                 queue.put(at_once)
-        return _STORED
+        return _Instead(instead) if instead else _STORED
+
+    def _first(self, parcel: Parcel) -> str:
+        """The id of the task that stands for this one, perhaps its own. The caller holds the lock."""
+        meta, terms = parcel.meta, parcel.terms
+        return self._firsts.claim(meta.name, terms.unique, meta.id, terms.unique_for) if terms.unique else meta.id
+
+    def free(self, meta: Meta, key: str) -> None:
+        """See ``Listener.free``."""
+        with self.lock:
+            self._firsts.free(meta.name, key, meta.id)
 
     def _on_terms(self, queue: LocalQueue, parcel: Parcel) -> Sequence[Waiting]:
         """Of a task that waits, expires or is urgent: what can be taken now."""
@@ -149,6 +176,9 @@ class LocalMemory:
         out = self._later.take_out(lambda later: _key(later.task.parcel.meta) in keys)
         gone = {_key(later.task.parcel.meta) for later in out}
         with self.lock:
+            for later in out:
+                parcel = later.task.parcel
+                self._firsts.free(parcel.meta.name, parcel.terms.unique, parcel.meta.id)
             self._cancelled.update(key for key in keys if key not in gone)
             tellers = self._tell_cancelled
         for key in keys:

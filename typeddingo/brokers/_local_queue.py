@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
+from typeddingo.message import Meta
 from typeddingo.urgent import Urgent
 
 __all__ = ["LocalListener", "LocalQueue", "Memory", "Waiting"]
@@ -90,6 +91,9 @@ class Memory(Protocol):
     def put_off(self, queue: LocalQueue, task: Waiting, seconds: float, /) -> None:
         """Let it come back later. Called with the lock held."""
 
+    def free(self, meta: Meta, key: str, /) -> None:
+        """See ``Listener.free``."""
+
 
 class LocalListener(Listener):
     """Takes from one queue, for any number of threads."""
@@ -167,6 +171,10 @@ class LocalListener(Listener):
             self._leave()
         if refused:
             self._memory.bury(refused)
+
+    def free(self, meta: Meta, key: str, seconds: float) -> None:
+        """See ``Listener.free``."""
+        self._memory.free(meta, key)
 
     def close(self) -> None:
         """See ``Listener.close``. What was taken stays with its taker, who still settles it."""

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import repeat
+from math import ceil
 from typing import TypeAlias
 
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Call
 from typeddingo._io.redis_rows import row
 from typeddingo.broker import Parcel
-from typeddingo.brokers._redis_scripts import DIGEST, SEND
+from typeddingo.brokers._redis_scripts import DIGEST, SEND, SEND_ON_TERMS
+from typeddingo.brokers._redis_unique import if_first
+from typeddingo.terms import AT_ONCE
 
 __all__ = ["compose"]
 
@@ -24,6 +27,8 @@ CHUNK = 250
 """Tasks that one script stores."""
 CHUNK_BYTES = 1_000_000
 """Bytes of frames, about."""
+MOST = 1 << 50
+"""Milliseconds: numbers in scripts are exact up to here, and it is longer than anybody waits."""
 
 
 _Task: TypeAlias = "tuple[Parcel, bytes, int]"
@@ -36,7 +41,11 @@ def compose(
     """The calls that store all of them, and for each call whose tasks are in it. With a bound, each batch is refused or
     stored as it was sent."""
     groups: list[list[_Task]] = [] if bound else [[]]
+    unique: list[_Task] = []
     for at, parcels in enumerate(batches):
+        if len(parcels) == 1 and parcels[0].terms.unique:
+            unique.append((parcels[0], _digest(parcels[0]), at))
+            continue
         if bound:
             groups.append([])
         if len(parcels) == 1:  # of nearly every call: 1.5 µs for a task, all in all
@@ -51,20 +60,39 @@ def compose(
             calls.append(_call(keys, bound, chunk, needed))
             members.append(sorted({at for _, _, at in chunk}))
             needed = {}  # the first call speaks for the others: they are one batch
+    for task in unique:
+        store = _call(keys, bound, [task], {task[0].meta.name: 1} if bound else {})
+        calls.append(if_first(keys, store, task[0]))
+        members.append([task[2]])
     return calls, members
 
 
 def _call(keys: NativeKeys, bound: int, tasks: Sequence[_Task], needed: dict[str, int]) -> Call:
     groups: dict[tuple[str, str], list[_Task]] = {}
+    on_terms = False
     for task in tasks:
-        meta = task[0].meta
+        meta, _, terms = task[0]
         groups.setdefault((meta.name, meta.reply_to), []).append(task)
+        on_terms = on_terms or terms is not AT_ONCE
     arguments: list[str | bytes | int] = [bound]
     for (name, address), some in groups.items():
         digests = b"".join([digest for _, digest, _ in some])
         frames = row([parcel.body for parcel, _, _ in some])
         arguments += (keys.sent(name), needed.pop(name, 0), address, digests, *frames)
-    return Call(SEND, [keys.tasks(name) for name, _ in groups], arguments)
+        if on_terms:
+            arguments += row([_asked(parcel) for parcel, _, _ in some])
+    return Call(SEND_ON_TERMS if on_terms else SEND, [keys.tasks(name) for name, _ in groups], arguments)
+
+
+def _asked(parcel: Parcel) -> bytes:
+    """As the script reads it; a delay is rounded up, because nothing comes early."""
+    delay, eta, lifetime, expires, priority, _, _ = parcel.terms
+    times = " ".join([str(_milliseconds(each)) for each in (delay, eta, lifetime, expires)])
+    return f"{times} {priority} {parcel.meta.id}".encode()
+
+
+def _milliseconds(seconds: float) -> int:
+    return min(ceil(seconds * 1000), MOST)
 
 
 def _digests(parcels: Sequence[Parcel]) -> list[bytes]:

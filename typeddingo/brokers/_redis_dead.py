@@ -8,7 +8,7 @@ from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Call, Reply, Script, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.brokers._redis_queue import fields_of
-from typeddingo.brokers._redis_scripts import FREE, GROUP
+from typeddingo.brokers._redis_waiting import FREE, GROUP
 from typeddingo.errors import WireError
 from typeddingo.header import Header
 from typeddingo.inspection import DeadTask, QueueState
@@ -20,19 +20,22 @@ AT_ONCE = 500
 
 STATE = Script(
     f"""
--- KEYS: stream, dead letters
-local length, held, free, owners = redis.call('XLEN', KEYS[1]), 0, 0, 0
-local pending = redis.pcall('XPENDING', KEYS[1], '{GROUP}')
-if not pending.err then
-  held = pending[1]
-  for _, each in ipairs(pending[4] or {{}}) do
-    if each[1] == '{FREE}' then free = tonumber(each[2]) end
+-- KEYS: stream, dead letters, the stream of the hurried, the sets of those for later and of the urgent
+local waiting, running, names, owners = redis.call('ZCARD', KEYS[5]), 0, {{}}, 0
+for _, stream in ipairs({{KEYS[1], KEYS[3]}}) do
+  local held, free, pending = 0, 0, redis.pcall('XPENDING', stream, '{GROUP}')
+  if not pending.err then
+    held = pending[1]
+    for _, each in ipairs(pending[4] or {{}}) do
+      if each[1] == '{FREE}' then free = tonumber(each[2]) end
+    end
+    for _, each in ipairs(redis.call('XINFO', 'CONSUMERS', stream, '{GROUP}')) do
+      if each[2] ~= '{FREE}' and not names[each[2]] then owners, names[each[2]] = owners + 1, true end
+    end
   end
-  for _, each in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], '{GROUP}')) do
-    if each[2] ~= '{FREE}' then owners = owners + 1 end
-  end
+  waiting, running = waiting + redis.call('XLEN', stream) - held + free, running + held - free
 end
-return {{length - held + free, held - free, redis.call('XLEN', KEYS[2]), owners}}
+return {{waiting, running, redis.call('XLEN', KEYS[2]), owners, redis.call('ZCARD', KEYS[4])}}
 """,
     always=True,
 )
@@ -47,7 +50,8 @@ end
 for _, entry in ipairs(some) do
   local fields, is = {}, entry[2]
   for i = 1, #is, 2 do
-    if is[i] ~= 'why' and is[i] ~= 'times' then fields[#fields + 1] = is[i]; fields[#fields + 1] = is[i + 1] end
+    local gone = is[i] == 'why' or is[i] == 'times' or is[i] == 'n' or is[i] == 'e'
+    if not gone then fields[#fields + 1] = is[i]; fields[#fields + 1] = is[i + 1] end
   end
   redis.call('XADD', KEYS[1], '*', unpack(fields))
   redis.call('XDEL', KEYS[2], entry[1])
@@ -77,9 +81,10 @@ class DeadLetters:
 
     def queue(self, name: str) -> QueueState:
         """See ``Inspector.queue``."""
-        reply = self._server.run(lambda link: link.call(Call(STATE, self._both(name))))
-        waiting, running, dead, workers = (each if isinstance(each, int) else 0 for each in whole(reply))
-        return QueueState(name, waiting, running, dead, workers)
+        keys = self._keys
+        call = Call(STATE, [*self._both(name), keys.hurried(name), keys.later(name), keys.urgent(name)])
+        reply = self._server.run(lambda link: link.call(call))
+        return QueueState(name, *(each if isinstance(each, int) else 0 for each in whole(reply)))
 
     def oldest(self, name: str, limit: int) -> Sequence[DeadTask]:
         """See ``Inspector.dead``."""

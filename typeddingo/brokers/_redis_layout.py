@@ -9,11 +9,13 @@ from typing import Generic, TypeVar
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Listener, Parcel
+from typeddingo.broker import Confirmation, Feature, Listener, Parcel
 from typeddingo.brokers._redis_sender import Answer, Sender, Sending
 from typeddingo.brokers._redis_turns import TurnListener
 from typeddingo.errors import ConfigError
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.limits import Limiter
+from typeddingo.message import Meta
 
 __all__ = ["Layout"]
 
@@ -28,6 +30,8 @@ class Layout(abc.ABC, Generic[L]):
 
     carries_reply_to: bool
     """The address of reports lies beside the frame."""
+    features: Feature
+    """See ``Adapter.features``."""
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         self._server = server
@@ -77,6 +81,10 @@ class Layout(abc.ABC, Generic[L]):
     def _new_listener(self, name: str, prefetch: int) -> L:
         """The caller holds the lock. The listener calls ``_left`` when it is closed and holds nothing any more."""
 
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``."""
+        return None
+
     def _stop(self) -> None:  # one of them has nothing else
         """End what runs beside the listeners, which are closed. Does not wait."""
 
@@ -91,6 +99,12 @@ class Layout(abc.ABC, Generic[L]):
 
     @abc.abstractmethod
     def purge(self, name: str, keys: Sequence[str] | None) -> int: ...
+
+    @abc.abstractmethod
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]: ...
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:  # one of them cannot cancel
+        """See ``NamedConsumer.watch_cancelled``."""
 
     # The listeners.
 

@@ -1,23 +1,40 @@
 """Takes tasks from the queue of one name in the native layout. Comes from ``add_listener``, goes to workers.
 
-New tasks are read from the stream. The keeper tells what there is beside: tasks that were given back, and *suspects*,
-which a worker left behind that shows no sign of life.
+New tasks are read from the stream. The keeper tells what there is beside: tasks that were given back, *suspects*, which
+a worker left behind that shows no sign of life, and what else the server has signs of: urgent tasks, cancelled ones.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from typeddingo._io.gate import Gate
-from typeddingo._io.redis_link import RedisLink, Refused
+from typeddingo._io.redis_link import Command, RedisLink, Refused, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Delivery, Receipt
-from typeddingo.brokers._redis_queue import BACK, DONE, PATIENCE, Found, RedisQueue, Taken, read, taken
+from typeddingo.brokers._redis_cancelled import CancelledHere
+from typeddingo.brokers._redis_dead import dead_id
+from typeddingo.brokers._redis_queue import (
+    BACK,
+    DONE,
+    HURRIED,
+    PATIENCE,
+    Found,
+    RedisQueue,
+    Signs,
+    Taken,
+    later,
+    read,
+    signs,
+    taken,
+    taken_urgent,
+)
 from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_turns import CLOSE, TurnListener, least
 from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.message import Meta
 
 __all__ = ["REASONS", "RedisListener"]
 
@@ -31,7 +48,10 @@ SETTLE = 5.0
 REASONS = {
     Receipt.NOK: "its worker refused it for good",
     Receipt.WORKER_NOT_FOUND: "no worker here runs a task of this name",
+    Receipt.FAILED: "it failed for good",
 }
+AGAIN = (Receipt.GIVE_BACK, Receipt.RETRY, Receipt.LATER)
+"""A task has not ended."""
 
 
 class RedisListener(TurnListener):
@@ -40,25 +60,33 @@ class RedisListener(TurnListener):
     def __init__(
         self,
         server: RedisServer,
-        queue: RedisQueue,
+        queues: tuple[RedisQueue, RedisQueue],
         gate: Gate,
         suspects: Suspects,
         prefetch: int,
         on_dead: Callable[[str, bytes, Receipt, str], object],
         on_leave: Callable[[RedisListener], object],
         on_back: Callable[[str], object],
+        on_due: Callable[[RedisListener, float], object],
+        tell_cancelled: Callable[[str, str], object],
     ) -> None:
+        """``queues``: of all tasks, and of those that have overtaken others, as soon as there are any."""
         super().__init__(server, prefetch)
-        self.queue = queue
+        self.queue, self._other_queue = queues
+        self.queues: Sequence[RedisQueue] = [self.queue]
+        """Those in use."""
+        self.cancelled = CancelledHere(self.queue, tell_cancelled)
         self._gate = gate
         self._on_dead = on_dead
         self._on_leave = on_leave
         self._on_back = on_back
+        self._on_due = on_due
         self._suspects = suspects
         self._held: dict[bytes, Delivery] = {}
         self._ending: dict[bytes, str] = {}
         self._unsettled = False
         self._busy = False
+        self._urgent = False
         self._free = False
         self._suspicious = False
         self._left = False
@@ -75,12 +103,14 @@ class RedisListener(TurnListener):
                 self._ending[id] = end = _end(delivery, receipt)
                 ends.append((id, end))
                 if receipt in REASONS:
-                    dead.append((delivery, receipt, end))
+                    dead.append((delivery, receipt, REASONS[receipt] if receipt is Receipt.FAILED else end))
         if ends:
             self._settle(ends, CLOSE if self._closed else SETTLE)
             self._gate.leave(len(ends))
             with self._lock:
                 self._room.notify_all()
+            if self.cancelled.ids:
+                self._forget_cancelled(receipts)
         for delivery, receipt, why in dead:
             self._on_dead(self.queue.name, delivery.body, receipt, why)
 
@@ -91,6 +121,11 @@ class RedisListener(TurnListener):
         self.settle([(delivery, Receipt.OK) for delivery in deliveries])
         with self._lock:
             return len(ids) == len(deliveries) and self._ending.keys().isdisjoint(ids)
+
+    def free(self, meta: Meta, key: str, seconds: float) -> None:
+        """See ``Listener.free``."""
+        with contextlib.suppress(ConnectionLost, ConfigError):
+            self._server.run(lambda link: link.call(self.queue.free(meta, key)))
 
     def close(self) -> None:
         """See ``Listener.close``."""
@@ -107,17 +142,33 @@ class RedisListener(TurnListener):
 
     # For the keeper.
 
+    def give_back_seen(self) -> None:
+        """Something was given back here."""
+        self._free = True
+        self.unblock()
+
     def note(self, found: Found) -> None:
         """There is more than new tasks; whoever waits for those is woken."""
         self._free = self._free or found.free
         self._suspicious = self._suspicious or found.suspects
+        self.heed(found.signs)
         if self._free or self._suspicious:
             self.unblock()
 
-    def holding(self) -> list[bytes]:
-        """What is to be renewed."""
+    def heed(self, seen: Signs) -> None:
+        """What the server says beside what it was asked for."""
+        if seen.urgent:
+            self._urgent = True
+        if (seen.urgent or seen.hurried) and len(self.queues) == 1:
+            self.queues = [self.queue, self._other_queue]
+        self.cancelled.heed(seen.cancelled)
+        if seen.due is not None:
+            self._on_due(self, seen.due)
+
+    def holding(self) -> list[tuple[RedisQueue, list[bytes]]]:
+        """What is to be renewed, in each queue."""
         with self._lock:
-            return [*self._held, *self._ending]
+            return list(self._by_queue([*self._held, *self._ending]))
 
     def forget(self, held: Sequence[bytes], mine: Sequence[bytes]) -> int:
         """Of ``held``, only ``mine`` are still ours: somebody believed us dead. Returns how many are not."""
@@ -147,13 +198,15 @@ class RedisListener(TurnListener):
     def _greet(self, link: RedisLink) -> None:
         self.queue.create(link)
         link.call(self.queue.sweep_consumers())
-        link.call(self.queue.renew(self.holding(), only_held=True))  # what the last read brought to nobody goes back
+        for queue, held in self.holding():
+            link.call(queue.renew(held, only_held=True))  # what the last read brought to nobody goes back
+        self.heed(signs(link.call(self.queue.signs())))
 
     def _read(self, link: RedisLink, count: int, block: float) -> Sequence[Delivery]:
         taken = self._claim(link, count)
         if not taken and self._gate.enter(count, least(GATE, block)):
             taken = self._enter(link, count, block)
-        return self._keep(taken)
+        return self._keep(self._check(link, taken) if taken else taken)
 
     def _recover(self, link: RedisLink, refused: Refused) -> None:
         """The stream or its group is gone: nothing a listener may end of."""
@@ -169,7 +222,9 @@ class RedisListener(TurnListener):
         """New tasks; the gate is passed already, for ``count`` of them."""
         got: list[Taken] = []
         try:
-            if self._busy:
+            if self._urgent:
+                self._urgent, got = taken_urgent(link.call(self.queue.take_urgent(count)))
+            if self._busy and not got:
                 got = taken(link.call(self.queue.take(count)))
                 self._busy = len(got) >= FEW
             if not got and not self._closed:
@@ -189,7 +244,9 @@ class RedisListener(TurnListener):
         taken: list[Taken] = []
         if self._free and self._gate.enter(count, GATE):
             try:
-                self._free = bool(taken := self.queue.claim_free(link, count))
+                for queue in reversed(self.queues):
+                    taken = taken or queue.claim_free(link, count)
+                self._free = bool(taken)
             finally:
                 self._gate.leave(count - len(taken))
         if not taken and self._suspicious:
@@ -197,11 +254,35 @@ class RedisListener(TurnListener):
         return taken
 
     def _claim_suspect(self, link: RedisLink) -> list[Taken]:
-        self._suspicious = bool(taken := self.queue.claim_suspect(link))
+        taken: list[Taken] = []
+        for queue in reversed(self.queues):
+            taken = taken or queue.claim_suspect(link)
+        self._suspicious = bool(taken)
         return taken
 
+    def _check(self, link: RedisLink, taken: list[Taken]) -> list[Taken]:
+        """Before they are handed out: is one of them too late, or cancelled? The server's time counts."""
+        for each in taken:
+            if each.expires:
+                break
+        else:
+            if not self.cancelled.heeded:
+                return taken
+        try:
+            seconds, micros = (int(each) for each in whole(link.call(("TIME",))) if isinstance(each, bytes))
+            now = seconds * 1000 + micros // 1000
+            if self.cancelled.heeded:
+                self.cancelled.learn(link.call(self.cancelled.question()))
+        except BaseException:
+            self._gate.leave(len(taken))  # they are ours without our knowing, and go back
+            raise
+        return [each._replace(expired=0 < each.expires <= now) for each in taken]
+
     def _keep(self, taken: Sequence[Taken]) -> Sequence[Delivery]:
-        deliveries = [Delivery(each.body, self, each.id, each.reply_to, each.attempt) for each in taken]
+        deliveries = [
+            Delivery(each.body, self, each.id, each.reply_to, each.attempt, each.retries, each.expired)
+            for each in taken
+        ]
         with self._lock:
             twice = sum(each.id in self._held for each in taken)  # the group was made again: the later one counts
             for each, delivery in zip(taken, deliveries, strict=True):
@@ -220,12 +301,38 @@ class RedisListener(TurnListener):
         id = delivery.tag
         return id if isinstance(id, bytes) and self._held.get(id) is delivery else None
 
+    def _by_queue(self, ids: Sequence[bytes]) -> Iterator[tuple[RedisQueue, list[bytes]]]:
+        if len(self.queues) == 1:
+            yield self.queue, list(ids)
+        else:
+            for queue in self.queues:
+                yield queue, [id for id in ids if id.startswith(HURRIED) is queue.hurried]
+
+    def _forget_cancelled(self, receipts: Sequence[tuple[Delivery, Receipt]]) -> None:
+        """Those that have ended."""
+        ended = [dead_id(delivery.body) for delivery, receipt in receipts if receipt not in AGAIN]
+        if met := [id for id in ended if self.cancelled.met(id)]:
+            command = self.queue.forget_cancelled(met)
+            with contextlib.suppress(ConnectionLost, ConfigError):  # then they are remembered for a day
+                self._server.run(lambda link: link.call(command), CLOSE)
+
     def _settle(self, ends: Sequence[tuple[bytes, str]], seconds: float) -> None:
+        calls: list[Command] = []
+        if len(self.queues) == 1:
+            calls = self.queue.settle(ends)
+        else:
+            how = dict(ends)
+            for queue, ids in self._by_queue([id for id, _ in ends]):
+                if ids:
+                    calls += queue.settle([(id, how[id]) for id in ids])
         try:
-            replies = self._server.run(lambda link: link.pipeline(self.queue.settle(ends)), seconds)
+            replies = self._server.run(lambda link: link.pipeline(calls), seconds)
         except (ConnectionLost, ConfigError):
             self._unsettled = True
             return
+        for reply in replies:
+            if isinstance(reply, list):  # there is something, which is rare
+                self.heed(signs(reply))
         with self._lock:
             if not any(isinstance(reply, Refused) for reply in replies):
                 for id, _ in ends:
@@ -243,7 +350,7 @@ class RedisListener(TurnListener):
                 return
             self._left = True
         with contextlib.suppress(ConnectionLost, ConfigError):
-            farewell = [self.queue.renew((), only_held=True), self.queue.leave()]
+            farewell = [call for queue in self.queues for call in (queue.renew((), only_held=True), queue.leave())]
             self._server.run(lambda link: link.pipeline(farewell), CLOSE)
         self._on_leave(self)
 
@@ -254,4 +361,7 @@ def _end(delivery: Delivery, receipt: Receipt) -> str:
         return DONE
     if receipt is Receipt.GIVE_BACK:
         return BACK
-    return f"refused: {delivery.reason}" if delivery.reason else REASONS[receipt]
+    if receipt in (Receipt.RETRY, Receipt.LATER):
+        return later(delivery.delay, dead_id(delivery.body), counts=receipt is Receipt.RETRY)
+    word = "failed" if receipt is Receipt.FAILED else "refused"
+    return f"{word}: {delivery.reason}" if delivery.reason else REASONS[receipt]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typeddingo._io.redis_keys import DingoKeys
 from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
 from typeddingo._io.redis_server import RedisServer, Unreached
-from typeddingo.broker import Delivery, Parcel, Receipt
+from typeddingo.broker import Delivery, Feature, Parcel, Receipt
 from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_layout import Layout
 from typeddingo.brokers._redis_scripts import FULL
@@ -20,6 +20,7 @@ from typeddingo.brokers._redis_turns import CLOSE, TurnListener
 from typeddingo.errors import ConfigError, ConnectionLost, SendUnknown
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.message import Meta
 
 __all__ = ["Lists"]
 
@@ -44,6 +45,7 @@ class Lists(Layout["ListListener"]):
     """See ``Layout``."""
 
     carries_reply_to = False
+    features = Feature.NONE
 
     def _new_listener(self, name: str, prefetch: int) -> ListListener:
         return ListListener(self._server, name, prefetch, self._left)
@@ -61,6 +63,9 @@ class Lists(Layout["ListListener"]):
 
     def purge(self, name: str, keys: Sequence[str] | None) -> int:
         return 0
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        raise ConfigError("RedisBroker with layout=dingo cannot cancel tasks: use the native layout")
 
     def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
         groups = [[at] for at in range(len(batch))] if self._bound else [range(len(batch))]

@@ -3,12 +3,17 @@
 A task is an entry of a stream. The group "workers" knows who holds it (its *owner*) and how often it was handed out.
 What is given back belongs to nobody, which is the consumer "free". Every script looks first whether what it is about
 to change is still its caller's, so that a worker which was believed dead does no harm when it wakes up.
+
+Fields of an entry: ``b`` the frame, ``r`` the address of its reports, and where they are asked for ``n`` how often it
+was retried, ``e`` when it expires (milliseconds), ``p`` its priority; of a dead one also ``why`` and ``times``.
 """
 
 from __future__ import annotations
 
+from typeddingo._io.redis_keys import BESIDE
 from typeddingo._io.redis_link import Script
 from typeddingo._io.redis_rows import CUT
+from typeddingo.brokers._redis_waiting import FREE, GROUP, WAITING
 
 __all__ = [
     "TAKE",
@@ -19,18 +24,18 @@ __all__ = [
     "FREE",
     "GROUP",
     "LEAVE",
+    "LENGTH",
     "LOOK",
     "RENEW",
     "SEND",
+    "SEND_ON_TERMS",
     "SETTLE",
+    "SIGNS",
     "SWEEP_CONSUMERS",
 ]
 
 FULL = -1
 """What a script returns that found no room."""
-GROUP = "workers"
-FREE = "free"
-
 WINDOW = 600
 """Seconds of one set of sent tasks; the current and the one before it are looked into."""
 DEAD_SECONDS = 7 * 24 * 3600
@@ -41,9 +46,35 @@ MOST = 10_000
 DIGEST = 12
 """Bytes that stand for a task that was sent."""
 
-SEND = Script(f"""{CUT}
+_STORE = """
+    for _, i in ipairs(job[3]) do
+      if job[4] == '' then redis.call('XADD', KEYS[g], '*', 'b', job[5][i])
+      else redis.call('XADD', KEYS[g], '*', 'b', job[5][i], 'r', job[4]) end
+    end
+"""
+
+_STORE_ON_TERMS = """
+    local time = now()
+    for _, i in ipairs(job[3]) do
+      local pattern = '^(%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+      local delay, eta, lifetime, expires, priority, id = string.match(job[6][i], pattern)
+      if delay ~= '0' then eta = time + delay end
+      if lifetime ~= '0' then expires = string.format('%.0f', time + lifetime) end
+      local fields = {'b', job[5][i]}
+      for name, value in pairs({r = job[4], e = expires, p = priority}) do
+        if value ~= '' and value ~= '0' then fields[#fields + 1] = name; fields[#fields + 1] = value end
+      end
+      if tonumber(eta) > time then put(KEYS[g], 'later', eta, id, fields) else store(KEYS[g], id, fields, time) end
+    end
+"""
+
+
+def _send(functions: str, parts: int, terms: str, store: str) -> Script:
+    """``parts``: how many arguments there are for a group."""
+    return Script(f"""{CUT}{functions}
 -- KEYS: a stream for each group of tasks. ARGV: the bound (0: none), then for each group: what its windows are called,
--- how much room its queue needs, the address of its reports, the digests of its tasks, their frames as a row.
+-- how much room its queue needs, the address of its reports, the digests of its tasks, their frames as a row, and their
+-- terms as a row where there are any: milliseconds of delay, eta, lifetime and expiry, priority, id.
 local bucket = math.floor(redis.call('TIME')[1] / {WINDOW})
 local bound, at, known, jobs = tonumber(ARGV[1]), 2, 0, {{}}
 for g = 1, #KEYS do
@@ -59,25 +90,34 @@ for g = 1, #KEYS do
     if seen[digests[i]] then known = known + 1
     else seen[digests[i]] = true; fresh[#fresh + 1] = i end
   end
-  local room = bound == 0 or needed == 0 or #fresh < count or redis.call('XLEN', KEYS[g]) + needed <= bound
-  if not room then return {FULL} end
-  jobs[g] = {{windows .. bucket, digests, fresh, ARGV[at + 2], cut(ARGV[at + 4], ARGV[at + 5])}}
-  at = at + 6
+  if bound ~= 0 and needed ~= 0 and #fresh == count and length(KEYS[g]) + needed > bound then return {FULL} end
+  jobs[g] = {{windows .. bucket, digests, fresh, ARGV[at + 2], cut(ARGV[at + 4], ARGV[at + 5]){terms}}}
+  at = at + {parts}
 end
 for g, job in ipairs(jobs) do
   if #job[3] > 0 then
     if redis.call('SADD', job[1], unpack(job[2])) == redis.call('SCARD', job[1]) then
       redis.call('EXPIRE', job[1], {3 * WINDOW})
     end
-    for _, i in ipairs(job[3]) do
-      if job[4] == '' then redis.call('XADD', KEYS[g], '*', 'b', job[5][i])
-      else redis.call('XADD', KEYS[g], '*', 'b', job[5][i], 'r', job[4]) end
-    end
+{store}
   end
 end
 return known
 """)
+
+
+LENGTH = """
+local function length(key)
+  return redis.call('XLEN', key) + redis.call('HLEN', beside(key, 'waits')) + redis.call('XLEN', beside(key, 'hurried'))
+end
+"""
+"""How many tasks lie in the queue of a stream, for its bound."""
+
+SEND = _send(BESIDE + LENGTH, 6, "", _STORE)
 """Stores tasks, each once in ten minutes. Returns how many were there already; -1: there is no room, none is stored."""
+
+SEND_ON_TERMS = _send(WAITING + LENGTH, 8, ", cut(ARGV[at + 6], ARGV[at + 7])", _STORE_ON_TERMS)
+"""The same for tasks that do not simply stand in line."""
 
 _BURY = f"""
 local function bury(stream, dead, id, why, times)
@@ -94,11 +134,26 @@ local function bury(stream, dead, id, why, times)
 end
 """
 
+_LATER = """
+local function put_off(stream, id, counts, delay, task)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  if not entry then return end
+  local fields, time = entry[2], now()
+  if counts == '1' then
+    local retries, at = field(fields, 'n')
+    if not at then at = #fields + 2; fields[at - 1] = 'n' end
+    fields[at] = tostring((retries or 0) + 1)
+  end
+  if delay == '0' then store(stream, task, fields, time) else put(stream, 'later', time + delay, task, fields) end
+end
+"""
+
 SETTLE = Script(
-    f"""{_BURY}
+    f"""{WAITING}{_BURY}{_LATER}
 -- KEYS: stream, dead letters. ARGV: owner, the milliseconds of the lowest and of the highest id, the ids of the tasks
--- that are done, then for each other task: id, 'back' or why it died
-local times, gone = {{}}, {{}}
+-- that are done, then for each other task: id, and 'back', 'later' (does it count as a retry, milliseconds, the id of
+-- the task) or why it died
+local times, gone, later = {{}}, {{}}, false
 local held = redis.pcall('XPENDING', KEYS[1], '{GROUP}', ARGV[2], ARGV[3], {MOST}, ARGV[1])
 if held.err then return 0 end
 for _, entry in ipairs(held) do times[entry[1]] = entry[4] end
@@ -111,7 +166,10 @@ for i = 5, #ARGV, 2 do
   elseif what == 'back' then
     redis.call('XCLAIM', KEYS[1], '{GROUP}', '{FREE}', 0, id, 'RETRYCOUNT', math.max(0, times[id] - 1), 'JUSTID')
   else
-    bury(KEYS[1], KEYS[2], id, what, times[id])
+    local counts, delay, task = string.match(what, '^later (%d) (%d+) (.*)$')
+    if counts then put_off(KEYS[1], id, counts, delay, task)
+    else bury(KEYS[1], KEYS[2], id, what, times[id]) end
+    later = later or counts
     gone[#gone + 1] = id
   end
 end
@@ -119,11 +177,14 @@ if #gone > 0 then
   redis.call('XACK', KEYS[1], '{GROUP}', unpack(gone))
   redis.call('XDEL', KEYS[1], unpack(gone))
 end
+local seen = signs(KEYS[1])
+if later or seen > 0 then return {{seen, promote(KEYS[1], now())}} end
 return #gone
 """,
     always=True,
 )
-"""Ends tasks, as far as the owner still has them. Returns how many are gone."""
+"""Ends tasks, as far as the owner still has them. Returns how many are gone; or the signs, and the milliseconds until
+something else is due, -1 for nothing, where there is anything of the kind."""
 
 RENEW = Script(
     f"""
@@ -152,22 +213,29 @@ TAKE = Script(
 -- KEYS: stream. ARGV: owner, how many
 local reply = redis.call('XREADGROUP', 'GROUP', '{GROUP}', ARGV[1], 'COUNT', ARGV[2], 'STREAMS', KEYS[1], '>')
 if not reply then return false end
-local sizes, parts = {{}}, {{}}
+local sizes, parts, others = {{}}, {{}}, {{}}
 for i, entry in ipairs(reply[1][2]) do
   local body, address, fields = '', '', entry[2]
   for f = 1, #fields, 2 do
-    if fields[f] == 'b' then body = fields[f + 1] elseif fields[f] == 'r' then address = fields[f + 1] end
+    if fields[f] == 'b' then body = fields[f + 1] elseif fields[f] == 'r' then address = fields[f + 1]
+    elseif fields[f] == 'n' or fields[f] == 'e' then
+      others[#others + 1] = i - 1
+      others[#others + 1] = fields[f]
+      others[#others + 1] = tonumber(fields[f + 1]) or 0
+    end
   end
   local at = 3 * i
   parts[at - 2], parts[at - 1], parts[at] = entry[1], address, body
   sizes[at - 2], sizes[at - 1], sizes[at] = #entry[1], #address, #body
 end
+if #others > 0 then return {{table.concat(sizes, ' '), table.concat(parts), others}} end
 return {{table.concat(sizes, ' '), table.concat(parts)}}
 """,
     always=True,
 )
 """Takes new tasks without waiting. Returns id, address and frame of each, all sizes first and then all bytes: a client
-reads two strings in a tenth of the time that it needs for the entries of a stream."""
+reads two strings in a tenth of the time that it needs for the entries of a stream. What few of them have follows:
+which, the name of the field, its value."""
 
 CLAIM_FREE = Script(
     f"""
@@ -203,12 +271,11 @@ return {{}}
 """Takes one task of a worker that shows no sign of life. Returns as ``CLAIM_FREE``."""
 
 LOOK = Script(
-    f"""{_BURY}
+    f"""{WAITING}{_BURY}
 -- KEYS: stream, dead letters. ARGV: owner, lease in milliseconds, how many deliveries there may be
 local old = redis.pcall('XPENDING', KEYS[1], '{GROUP}', 'IDLE', ARGV[2], '-', '+', 1000)
-if old.err then return {{0, 0}} end
-local suspects, buried = 0, {{}}
-for _, entry in ipairs(old) do
+local suspects, free, buried = 0, 0, {{}}
+for _, entry in ipairs(old.err and {{}} or old) do
   if entry[2] ~= '{FREE}' and entry[2] ~= ARGV[1] then
     if entry[4] < tonumber(ARGV[3]) then suspects = suspects + 1
     else
@@ -219,12 +286,22 @@ for _, entry in ipairs(old) do
     end
   end
 end
-return {{#redis.call('XPENDING', KEYS[1], '{GROUP}', '-', '+', 1, '{FREE}'), suspects, unpack(buried)}}
+local due, seen = promote(KEYS[1], now()), signs(KEYS[1])
+if seen % 2 == 1 then rouse(KEYS[1]) end
+if seen % 4 > 1 then  -- all in there belongs to somebody, unless its group is new
+  redis.pcall('XREADGROUP', 'GROUP', '{GROUP}', '{FREE}', 'STREAMS', beside(KEYS[1], 'hurried'), '>')
+end
+if not old.err then free = #redis.call('XPENDING', KEYS[1], '{GROUP}', '-', '+', 1, '{FREE}') end
+return {{free, suspects, seen, due, unpack(buried)}}
 """,
     always=True,
 )
-"""Looks for what others left, and puts aside what killed its workers too often. Returns: is something free, how many
-are suspect, and how the frames begin that were put aside."""
+"""Looks for what others left, puts aside what killed its workers too often, and moves what is due. Returns: is
+something free, how many are suspect, the signs, the milliseconds until something else is due (-1: nothing), and how the
+frames begin that were put aside."""
+
+SIGNS = Script(WAITING + "return {signs(KEYS[1]), promote(KEYS[1], now())}", always=True)
+"""Returns the signs of a stream, and as ``LOOK`` when something is due."""
 
 LEAVE = Script(
     f"""

@@ -52,7 +52,7 @@ class _Waiter:
 class Sending(Confirmation):
     """One batch on its way, and its answer. But for ``wait`` and ``add_done_callback`` it is the sender's."""
 
-    __slots__ = ("callbacks", "done", "due", "error", "parcels", "sender", "tried", "waiters")
+    __slots__ = ("callbacks", "done", "due", "error", "instead", "parcels", "sender", "tried", "waiters")
 
     def __init__(self, sender: Sender, parcels: Sequence[Parcel], due: float) -> None:
         self.sender = sender
@@ -63,6 +63,7 @@ class Sending(Confirmation):
         """It may be stored."""
         self.done = False
         self.error: Answer = None
+        self.instead = ""
         self.waiters: list[_Waiter] | None = None
         self.callbacks: list[Callback] | None = None
 

@@ -9,32 +9,45 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_link import Call, RedisLink, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Receipt
+from typeddingo.broker import Feature, Receipt
 from typeddingo.brokers._redis_answers import answers, error_of
 from typeddingo.brokers._redis_compose import compose
 from typeddingo.brokers._redis_dead import DeadLetters, dead_id
 from typeddingo.brokers._redis_keeper import Keeper
 from typeddingo.brokers._redis_layout import Layout
+from typeddingo.brokers._redis_limits import RedisLimiter
 from typeddingo.brokers._redis_listener import RedisListener
-from typeddingo.brokers._redis_queue import Found, RedisQueue
+from typeddingo.brokers._redis_overtaking import CANCEL
+from typeddingo.brokers._redis_queue import RedisQueue
 from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_suspects import Suspects
+from typeddingo.brokers._redis_timetable import RedisTimetable
+from typeddingo.brokers._redis_unique import freed_of
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
+from typeddingo.limits import Limiter
+from typeddingo.message import Meta
+from typeddingo.timetable import Timetable
 
 __all__ = ["Streams"]
+
+AT_ONCE = 1000
+"""Tasks that one script cancels."""
 
 
 class Streams(Layout[RedisListener]):
     """See ``Layout``."""
 
     carries_reply_to = True
+    features = Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL | Feature.UNIQUE
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
         super().__init__(server, threads)
@@ -42,17 +55,36 @@ class Streams(Layout[RedisListener]):
         self._gate = Gate()
         self._suspects = Suspects(self._gate, self._make_way)
         self._keeper = Keeper(server, self._suspects, threads, self._all, self._poisoned)
+        self._limiter = RedisLimiter(server, self._keys, threads)
         self._letters = DeadLetters(server, self._keys)
+        self.timetable: Timetable = RedisTimetable(server, self._keys, self._bound, self.send)
+        self._tellers: tuple[Callable[[str, str], object], ...] = ()
 
     def _new_listener(self, name: str, prefetch: int) -> RedisListener:
         owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        queue = RedisQueue(self._keys, self._server.settings, name, owner)
+        settings = self._server.settings
         self._keeper.start()
         return RedisListener(
-            self._server, queue, self._gate, self._suspects, prefetch, self._dead, self._left, self._given_back
+            self._server,
+            (
+                RedisQueue(self._keys, settings, name, owner),
+                RedisQueue(self._keys, settings, name, owner, hurried=True),
+            ),
+            self._gate,
+            self._suspects,
+            prefetch,
+            self._dead,
+            self._left,
+            self._given_back,
+            self._keeper.expect,
+            self._tell_cancelled,
         )
 
+    def limiter(self) -> Limiter | None:
+        return self._limiter
+
     def _stop(self) -> None:
+        self._limiter.close()
         self._keeper.stop()
         self._gate.close()
 
@@ -78,14 +110,43 @@ class Streams(Layout[RedisListener]):
         if known := sum(reply for reply in replies if isinstance(reply, int) and reply > 0):
             what = f"{known} tasks were sent again and are stored already"
             self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
+        for reply, (at, *_) in zip(replies, members, strict=True):
+            if isinstance(reply, bytes):
+                batch[at].instead = reply.decode()
         return answers(len(batch), members, [error_of(reply, self._bound) for reply in replies])
+
+    # Cancelling.
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        by_name: dict[str, list[int]] = {}
+        for at, meta in enumerate(metas):
+            by_name.setdefault(meta.name, []).append(at)
+        answers = [False] * len(metas)
+        for name, places in by_name.items():
+            for start in range(0, len(places), AT_ONCE):
+                some = places[start : start + AT_ONCE]
+                arguments = [part for at in some for part in (metas[at].id, metas[at].reply_to)]
+                call = Call(CANCEL, [self._keys.tasks(name)], arguments)
+                for at, reply in zip(some, whole(self._server.run(partial(RedisLink.call, command=call))), strict=True):
+                    answers[at] = reply == 1
+                if free := [freed_of(self._keys, metas[at]) for at in some if answers[at]]:
+                    self._server.run(partial(RedisLink.pipeline, commands=free))
+        return answers
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        with self._lock:
+            self._tellers = (*self._tellers, tell)
+
+    def _tell_cancelled(self, name: str, id: str) -> None:
+        for tell in self._tellers:
+            tell(name, id)
 
     # What listeners tell.
 
     def _given_back(self, name: str) -> None:
         for listener in self._all():
             if listener.queue.name == name and not listener.closed:
-                listener.note(Found(free=True, suspects=False, buried=()))
+                listener.give_back_seen()
 
     def _make_way(self) -> None:
         for listener in self._all():

@@ -19,23 +19,29 @@ from typeddingo._io.amqp_settings import AmqpSettings
 from typeddingo._io.amqp_topology import DingoTopology, NativeTopology, TaskQueue
 from typeddingo._io.gate import Gate
 from typeddingo._io.threads import Deadline, Threads
-from typeddingo.broker import Confirmation, Feature, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._amqp_inspector import AmqpInspector
+from typeddingo.brokers._amqp_joins import AmqpJoins
+from typeddingo.brokers._amqp_limits import AmqpLimiter
 from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers._amqp_mover import Mover
 from typeddingo.brokers._amqp_notices import Notices
 from typeddingo.brokers._amqp_terms import message_on
+from typeddingo.brokers._amqp_timetable import AmqpTimetable
+from typeddingo.brokers._amqp_unique import UniqueAnswer, Uniques
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError, PayloadTooLarge
 from typeddingo.events import Event, EventCode, EventLevel, EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
 from typeddingo.terms import AT_ONCE
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["AmqpBroker", "connect"]
 
-FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY
+FEATURES = Feature.LATER | Feature.EXPIRY | Feature.CANCEL | Feature.PRIORITY | Feature.UNIQUE
 FRAME = 16 * 1024 * 1024
 SERVERS_ACK_TIMEOUT = 1800.0
 """Seconds: RabbitMQ's own ``consumer_timeout``."""
@@ -53,7 +59,7 @@ def connect(url: str, config: Config) -> AmqpBroker:
     return AmqpBroker(url, max_frame=config.limits.frame, max_length=config.max_length)
 
 
-class AmqpBroker(NamedBroker, Inspector):
+class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
     """A producer and consumer of named tasks over RabbitMQ 3.10 or newer (Go: ``amqp.NewBroker``). Thread-safe.
 
     ``url``: ``amqp://user:password@host:port/vhost?setting=value``, or ``amqps://``. ``max_frame``: bytes of the
@@ -69,11 +75,16 @@ class AmqpBroker(NamedBroker, Inspector):
         threads = Threads("AmqpBroker")
         self._sending = Link(self.settings, "publisher", threads, self._tell_producer)
         self._receiving = Link(self.settings, "consumer", threads, self._tell_consumer)
+        # Of its own: a server short of memory stops reading from who publishes, and receipts must still reach it.
+        self._scheduling = Link(self.settings, "schedules", threads, self._tell_producer)
         self._publisher = Publisher(self._sending)
+        self._uniques = Uniques(self._sending, self._publisher)
+        self._limiter = AmqpLimiter(self._sending, self._publisher, threads)
         self._mover = Mover(self._publisher)
         self._notices = Notices(self._receiving, self._publisher, self._tell_refused)
         self._clock = ServerClock(self._receiving)
         self._inspector = AmqpInspector(self._receiving, self._publisher, self._held)
+        self._joins = AmqpJoins(self._receiving, self._publisher, NativeTopology(self.settings))
         self._gate = Gate()
         self._lock = threading.Lock()
         self._queues: dict[str, TaskQueue] = {}
@@ -93,6 +104,11 @@ class AmqpBroker(NamedBroker, Inspector):
         """In the native layout, as a property of the message."""
         return self.settings.layout == "native"
 
+    @property
+    def others_read(self) -> bool:
+        """In the dingo layout: Go dingo's workers take tasks from the same queues."""
+        return self.settings.layout == "dingo"
+
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """Hand over a batch; it is confirmed when every task is stored in its queue. Does not block.
 
@@ -105,6 +121,8 @@ class AmqpBroker(NamedBroker, Inspector):
                 raise PayloadTooLarge(f"task {meta.name!r} has {len(body)} bytes; the limit is {self._max_frame}")
             if terms is not AT_ONCE:
                 usual = False
+        if not usual and parcels[0].terms.unique and len(parcels) == 1:
+            return self._send_unique(parcels[0])
         if not usual:
             return self._send_on_terms(parcels)
         answer = _Confirmation(len(parcels), self.settings.send_timeout)
@@ -114,6 +132,13 @@ class AmqpBroker(NamedBroker, Inspector):
             for meta, body, _ in parcels
         ]
         self._publisher.publish(messages)
+        return answer
+
+    def _send_unique(self, parcel: Parcel) -> Confirmation:
+        meta, terms, timeout = parcel.meta, parcel.terms, self.settings.send_timeout
+        message = message_on(self._queue(meta.name), parcel, Answer(1, timeout), time.time())
+        answer = UniqueAnswer(1, timeout)
+        self._uniques.send(message, meta, terms.unique, terms.unique_for, answer)
         return answer
 
     @property
@@ -129,6 +154,18 @@ class AmqpBroker(NamedBroker, Inspector):
     def declare_task(self, name: str) -> None:
         """Its queue is declared as soon as there is a connection. Does not block."""
         self._publisher.announce(self._queue(name).send)
+
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``. In the native layout."""
+        return self._joins.join(parts)
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        self._joins.forget(metas)
+
+    def release_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.release_joins``."""
+        self._joins.release(metas)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """A listener for the tasks called ``name``. Blocks until tasks can come, but not longer than the connection may
@@ -151,6 +188,7 @@ class AmqpBroker(NamedBroker, Inspector):
                 self._tell,
                 prefetch,
                 self._forget,
+                self._uniques.free,
             )
             self._listeners.add(listener)
         listener.start(self.settings.connect_timeout)
@@ -167,6 +205,10 @@ class AmqpBroker(NamedBroker, Inspector):
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
         """See ``NamedConsumer.watch_cancelled``."""
         self._notices.watch(tell)
+
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``: by the clocks of the workers, which must agree. None in the dingo layout."""
+        return self._limiter if self.settings.layout == "native" else None
 
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
@@ -186,12 +228,35 @@ class AmqpBroker(NamedBroker, Inspector):
             listener.close()
         for listener in listeners:
             listener.release()
+        self._limiter.close()
         self._gate.close()
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._uniques.close()
         self._publisher.close(min(FLUSH_SECONDS, deadline.left or 0.0))
         self._receiving.flush(min(FLUSH_SECONDS, deadline.left or 0.0))
+        self._scheduling.close(deadline)
         self._receiving.close(deadline)
         self._sending.close(deadline)
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``. Raises ``ConfigError`` with ``layout=dingo``, which has no place for it."""
+        return self._timetable().take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable().last_fired(keys)
+
+    def _timetable(self) -> Timetable:
+        topology = self._topology
+        if not isinstance(topology, NativeTopology):
+            raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
+        return AmqpTimetable(
+            self._scheduling,
+            lambda key: topology.baton(key.name),
+            lambda key: topology.fired(key.name),
+            lambda name: self._queue(name).send,
+            self.send,
+        )
 
     def ping(self) -> None:
         """See ``Inspector.ping``; within ``connect_timeout``."""
@@ -220,6 +285,9 @@ class AmqpBroker(NamedBroker, Inspector):
         answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout)
         now = time.time()
         messages = [message_on(self._queue(each.meta.name), each, answer, now) for each in parcels]
+        for message in messages:
+            if message.route.exchange:  # it waits: declared anew after each reconnect, see ``Mover.put_off``
+                self._publisher.announce(message.route)
         self._publisher.publish(messages + self._notices.announcements(urgent, answer))
         return answer
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from typeddingo.broker import Broker, Confirmation, Feature, Listener, NamedBroker, Parcel
+from typeddingo.broker import Broker, Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
 from typeddingo.brokers._local_memory import DeadLetter, LocalMemory
+from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.events import EventSource
+from typeddingo.limits import Limiter
 from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["DeadLetter", "LocalBroker", "LocalNamedBroker"]
 
@@ -21,6 +24,7 @@ class _Local:
     """The public face that both brokers share."""
 
     _memory: LocalMemory
+    _timetable: LocalTimetable
 
     def events(self) -> EventSource:
         """Dead letters, and what was left when the broker was closed."""
@@ -28,8 +32,8 @@ class _Local:
 
     @property
     def features(self) -> Feature:
-        """Tasks can wait, expire, be urgent, be retried and be cancelled."""
-        return Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL
+        """Everything there is."""
+        return ~Feature.NONE
 
     def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
         """See ``Producer.cancel``."""
@@ -38,6 +42,18 @@ class _Local:
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
         """See ``Consumer.watch_cancelled``."""
         self._memory.watch_cancelled(tell)
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``."""
+        return self._timetable.take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable.last_fired(keys)
+
+    def limiter(self) -> Limiter:
+        """See ``Consumer.limiter``."""
+        return self._memory.limiter
 
     def dead(self) -> list[DeadLetter]:
         """The tasks that were refused for good, oldest first; the list is bounded, the oldest go first."""
@@ -51,12 +67,21 @@ class _Local:
         """Close every listener. Idempotent."""
         self._memory.stop_listeners()
 
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``."""
+        return [self._memory.joins.add(part) for part in parts]
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        for meta in metas:
+            self._memory.joins.forget(meta)
+
     def close(self) -> None:
         """Close every listener and refuse what is sent from now on. Idempotent, from any thread."""
         self._memory.close()
 
 
-class LocalBroker(_Local, Broker):
+class LocalBroker(_Local, Broker, Joins, Timetable):
     """One queue in memory for tasks of every name (Go: ``NewLocalBroker``). Thread-safe; never blocks a sender.
 
     ``max_length``: how many tasks may wait; one more is ``QueueFull``. ``dead_letters``: how many refused are kept.
@@ -64,6 +89,7 @@ class LocalBroker(_Local, Broker):
 
     def __init__(self, *, max_length: int | None = None, dead_letters: int = 1000) -> None:
         self._memory = LocalMemory("LocalBroker", Role.CONSUMER, max_length, dead_letters)
+        self._timetable = LocalTimetable(self.send)
 
     def expect(self, roles: Role) -> None:
         """Producer and consumer. Raises ``ConfigError`` for any other role."""
@@ -78,12 +104,13 @@ class LocalBroker(_Local, Broker):
         return self._memory.listen("", prefetch)
 
 
-class LocalNamedBroker(_Local, NamedBroker):
+class LocalNamedBroker(_Local, NamedBroker, Joins, Timetable):
     """One queue in memory for each name of a task; else as ``LocalBroker``, with ``max_length`` for each name."""
 
     def __init__(self, *, max_length: int | None = None, dead_letters: int = 1000) -> None:
         origin = Role.CONSUMER | Role.NAMED_CONSUMER
         self._memory = LocalMemory("LocalNamedBroker", origin, max_length, dead_letters)
+        self._timetable = LocalTimetable(self.send)
 
     def expect(self, roles: Role) -> None:
         """Producer and named consumer. Raises ``ConfigError`` for any other role."""

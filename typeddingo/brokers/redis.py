@@ -6,24 +6,28 @@ server when it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
-from typeddingo.broker import Confirmation, Listener, NamedBroker, Parcel
+from typeddingo.broker import Confirmation, Feature, Joins, Listener, NamedBroker, Parcel, Part
+from typeddingo.brokers._redis_joins import RedisJoins
 from typeddingo.brokers._redis_lists import Lists
 from typeddingo.brokers._redis_streams import Streams
 from typeddingo.config import Config
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventSource
 from typeddingo.inspection import DeadTask, Inspector, QueueState
+from typeddingo.limits import Limiter
+from typeddingo.message import Meta
 from typeddingo.role import Role, need_roles
+from typeddingo.timetable import ScheduleKey, Seat, Timetable
 
 __all__ = ["RedisBroker", "connect"]
 
 
-class RedisBroker(NamedBroker, Inspector):
+class RedisBroker(NamedBroker, Inspector, Joins, Timetable):
     """A queue a name on a Redis server (Go: ``redis.NewBroker``). Thread-safe; connects when it is first needed.
 
     ``url``: ``redis://``, ``rediss://`` or ``unix://``, with settings after ``?``; ``max_length`` is the bound of every
@@ -35,6 +39,7 @@ class RedisBroker(NamedBroker, Inspector):
         settings = RedisSettings.parse(url, max_length=max_length)
         self._events = EventSource()
         self._server = RedisServer(settings, Role.PRODUCER | Role.CONSUMER | Role.NAMED_CONSUMER, self._events)
+        self._joins = RedisJoins(self._server)
         threads = Threads("redis-broker")
         self._layout: Lists | Streams = (
             Lists(self._server, threads) if settings.dingo else Streams(self._server, threads)
@@ -56,9 +61,36 @@ class RedisBroker(NamedBroker, Inspector):
         """True in the native layout: the address lies beside the frame."""
         return self._layout.carries_reply_to
 
+    @property
+    def features(self) -> Feature:
+        """Everything there is in the native layout; ``layout=dingo`` has none of it."""
+        return self._layout.features
+
+    def cancel(self, metas: Sequence[Meta]) -> Sequence[bool]:
+        """See ``Producer.cancel``. Raises ``ConfigError`` in ``layout=dingo``."""
+        return self._layout.cancel(metas)
+
+    def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
+        """See ``NamedConsumer.watch_cancelled``."""
+        self._layout.watch_cancelled(tell)
+
+    @property
+    def others_read(self) -> bool:
+        """In ``layout=dingo``: Go dingo's workers take tasks from the same queues."""
+        return self._server.settings.dingo
+
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
         """See ``Producer.send``. Raises ``SendError`` once closed."""
         return self._layout.send(parcels)
+
+    def join(self, parts: Sequence[Part]) -> Sequence[Sequence[bytes] | None]:
+        """See ``Joins.join``. Raises ``ConnectionLost`` too when the server refuses for now, ``QueueFull`` when it has
+        no memory."""
+        return self._joins.join(parts)
+
+    def forget_joins(self, metas: Sequence[Meta]) -> None:
+        """See ``Joins.forget_joins``."""
+        self._joins.forget(metas)
 
     def add_listener(self, name: str, prefetch: int = 1) -> Listener:
         """See ``NamedConsumer.add_listener``. The first one connects, within the connect timeout; a server that is away
@@ -68,9 +100,26 @@ class RedisBroker(NamedBroker, Inspector):
         self._server.greet()
         return self._layout.listen(name, prefetch)
 
+    def limiter(self) -> Limiter | None:
+        """See ``NamedConsumer.limiter``: slots are leases, as tasks are. None in ``layout=dingo``."""
+        return self._layout.limiter()
+
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
         self._layout.stop_listeners()
+
+    def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
+        """See ``Timetable.take_part``. Raises ``ConfigError`` with ``layout=dingo``, which has no place for it."""
+        return self._timetable().take_part(key, wake)
+
+    def last_fired(self, keys: Sequence[ScheduleKey]) -> Sequence[float | None]:
+        """See ``Timetable.last_fired``."""
+        return self._timetable().last_fired(keys)
+
+    def _timetable(self) -> Timetable:
+        if not isinstance(self._layout, Streams):
+            raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
+        return self._layout.timetable
 
     # For operators. Every method blocks, and raises ConnectionLost when the server does not answer within the send
     # timeout, or ConfigError when it does not let us.

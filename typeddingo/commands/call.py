@@ -16,7 +16,7 @@ from typeddingo.errors import ArgumentError, DecodeError, ResultTimeout
 from typeddingo.message import Status
 from typeddingo.result import Result
 
-__all__ = ["run"]
+__all__ = ["returned_as_json", "run"]
 
 
 def run(given: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
                 Exit.NO_ANSWER, f"no result in {given.timeout:g} s; task {result.id} is sent and may still run"
             ) from None
         if report.status is Status.SUCCESS:
-            sys.stdout.write(_as_json(task.contract, report.value) + "\n")
+            sys.stdout.write(returned_as_json(task.contract, report.value) + "\n")
             return Exit.OK
         raise Stop(Exit.NO, str(report.error))
 
@@ -59,7 +59,7 @@ def _arguments(contract: Contract, text: str) -> tuple[tuple[object, ...], dict[
     raise Stop(Exit.USAGE, "--json: expected a JSON array (arguments by position) or object (by name)")
 
 
-def _as_json(contract: Contract, value: object) -> str:
+def returned_as_json(contract: Contract, value: object) -> str:
     """What a report would hold: a tuple of several values is an array."""
     chunks = [chunk.decode() for chunk in contract.returns.dump_chunks(contract.split_returns(value))]
     return chunks[0] if contract.one_slot else f"[{','.join(chunks)}]" if chunks else "null"

@@ -15,7 +15,7 @@ from functools import partial
 
 from typeddingo.app import App
 from typeddingo.commands.exits import Exit, Stop
-from typeddingo.commands.inside import entries, entry, need_remote, on_event, on_task, workers_of
+from typeddingo.commands.inside import entries, entry, need_remote, of_queues, on_event, on_task, workers_of
 from typeddingo.commands.link import FarEnd, Job
 from typeddingo.commands.locate import LoadError, load_app
 from typeddingo.commands.logs import set_up
@@ -24,7 +24,7 @@ from typeddingo.commands.signals import Signals, wait_readable
 from typeddingo.commands.signatures import task_lines
 from typeddingo.commands.sources import files_behind, own_files
 from typeddingo.commands.telling import log_event, log_task
-from typeddingo.errors import ConnectionLost, TypedDingoError
+from typeddingo.errors import ConnectionLost, LifespanError, TypedDingoError
 from typeddingo.events import Event, EventCode
 from typeddingo.registry import Entry
 
@@ -53,6 +53,9 @@ def main(argv: list[str]) -> int:
         except ConnectionLost as error:
             _log.error("%s", error)
             return Exit.UNREACHABLE
+        except LifespanError as error:
+            _log.error("%s", error, exc_info=error.__cause__)
+            return Exit.LIFESPAN
         except TypedDingoError as error:
             _log.error("%s", error)
             return Exit.USAGE
@@ -72,7 +75,7 @@ class _Process:
         if job.watch:
             link.say_files(own_files())
         need_remote(app, job.where)
-        chosen = [entry(app, name) for name in job.tasks] or entries(app)
+        chosen = [entry(app, name) for name in job.tasks] or of_queues(app, job.queues)
         if not chosen:
             raise Stop(Exit.USAGE, f"{job.where} has no tasks: decorate a function with @app.task")
         on_event(app, self._on_event)
@@ -107,8 +110,14 @@ class _Process:
         for line in task_lines(app):
             if line.name in names:
                 workers = job.concurrency or workers_of(app, entry(app, line.name))
-                members: dict[str, object] = {"task": line.name, "signature": line.signature, "workers": workers}
-                each = f", queue {line.name!r}, {workers} worker{'s' if workers > 1 else ''} a process"
+                members: dict[str, object] = {
+                    "task": line.name,
+                    "signature": line.signature,
+                    "queue": line.queue,
+                    "workers": workers,
+                }
+                label = f" of {line.queue!r}" if line.queue != "default" else ""
+                each = f", queue {line.name!r}{label}, {workers} worker{'s' if workers > 1 else ''} a process"
                 _log.info("runs %s%s", line, each, extra=members)
 
     def _drain(self, app: App) -> None:

@@ -19,6 +19,8 @@ class Exit(enum.IntEnum):
     """The broker or the backend could not be reached in time."""
     NO_ANSWER = 4
     """Sent, and no answer in time: it may still come."""
+    LIFESPAN = 5
+    """What the workers need to live could not be had: the app's lifespan raised."""
 
 
 class Stop(Exception):

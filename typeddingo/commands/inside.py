@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from typeddingo.app import App
 from typeddingo.bridges.local import LocalBridge
@@ -15,9 +15,22 @@ from typeddingo.commands.exits import Exit, Stop
 from typeddingo.events import Event
 from typeddingo.inspection import Inspector
 from typeddingo.registry import Entry
+from typeddingo.result import Result
 from typeddingo.task_run import TaskRun
 
-__all__ = ["Ping", "adapters", "entries", "entry", "inspector", "need_remote", "on_event", "on_task", "workers_of"]
+__all__ = [
+    "Ping",
+    "adapters",
+    "entries",
+    "entry",
+    "inspector",
+    "need_remote",
+    "of_queues",
+    "on_event",
+    "on_task",
+    "result_of",
+    "workers_of",
+]
 
 
 @runtime_checkable
@@ -40,6 +53,16 @@ def entry(app: App, name: str) -> Entry:
         names = ", ".join(entry.name for entry in entries(app)) or "none"
         raise Stop(Exit.USAGE, f"no task is called {name!r}; there are: {names}")
     return found
+
+
+def of_queues(app: App, queues: Sequence[str]) -> list[Entry]:
+    """The tasks of these queues, in the order of their names. Raises ``ConfigError`` for a queue without a task."""
+    return sorted(app._registry.of_queues(queues), key=lambda entry: entry.name)
+
+
+def result_of(app: App, entry: Entry, id: str) -> Result[Any]:
+    """The result of a call that another process has made."""
+    return cast("Result[Any]", app._bridge.reattach(entry, id))
 
 
 def workers_of(app: App, entry: Entry) -> int:

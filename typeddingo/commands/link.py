@@ -21,6 +21,8 @@ class Job(NamedTuple):
     where: str
     tasks: tuple[str, ...] = ()
     """Empty: all of them."""
+    queues: tuple[str, ...] = ()
+    """The labels of the tasks to run. Empty: any."""
     concurrency: int | None = None
     """Workers a task; None: what the task says, else the app."""
     processes: int = 1
@@ -39,7 +41,7 @@ class Job(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Job:
         job = cls(**cast("dict[str, Any]", json.loads(text)))
-        return job._replace(tasks=tuple(job.tasks))  # JSON has lists only
+        return job._replace(tasks=tuple(job.tasks), queues=tuple(job.queues))  # JSON has lists only
 
 
 class NearEnd:

@@ -14,7 +14,7 @@ from typeddingo.commands.exits import Exit, Stop
 from typeddingo.errors import TypedDingoError
 from typeddingo.tasks import Tasks
 
-__all__ = ["LoadError", "load_app"]
+__all__ = ["LoadError", "load_app", "told"]
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -60,19 +60,19 @@ def _import(name: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             hint = "; write it with dots and without .py" if "/" in name or name.endswith(".py") else ""
             raise LoadError(f"there is no module {name!r} here, in {here}{hint}") from None
-        raise LoadError(_told(name, error), error) from error
+        raise LoadError(told(name, error), error) from error
     except (Exception, SystemExit) as error:
-        raise LoadError(_told(name, error), error) from error
+        raise LoadError(told(name, error), error) from error
 
 
 def _make(where: str, function: FunctionType) -> object:
     try:
         return cast("object", function())
     except Exception as error:
-        raise LoadError(_told(f"{where}()", error), error) from error
+        raise LoadError(told(f"{where}()", error), error) from error
 
 
-def _told(what: str, error: BaseException) -> str:
+def told(what: str, error: BaseException) -> str:
     """A mistake in the user's code, told as Python would, without our own frames and those of the import system.
     What this package itself refuses says all there is to say; only the place is missing."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]

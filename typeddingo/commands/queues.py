@@ -21,5 +21,5 @@ def run(given: argparse.Namespace) -> int:
         for state in states:
             print(as_json(state._asdict()))
     else:
-        print(columns([("queue", "waiting", "running", "dead", "workers"), *states]))
+        print(columns([("queue", "waiting", "running", "dead", "workers", "later"), *states]))
     return 0

@@ -17,13 +17,14 @@ class TaskLine(NamedTuple):
     name: str
     signature: str
     is_async: bool
+    queue: str
 
     def __str__(self) -> str:
         return f"{'async ' if self.is_async else ''}{self.name}{self.signature}"
 
     def to_json(self) -> dict[str, object]:
         """For a program."""
-        return {"name": self.name, "signature": self.signature, "async": self.is_async}
+        return {"name": self.name, "signature": self.signature, "async": self.is_async, "queue": self.queue}
 
 
 class _Written(str):
@@ -37,7 +38,9 @@ class _Written(str):
 
 def task_lines(app: App) -> list[TaskLine]:
     """Every task of an app, in the order of their names."""
-    return [TaskLine(entry.name, written(entry.contract), entry.contract.is_async) for entry in entries(app)]
+    return [
+        TaskLine(entry.name, written(entry.contract), entry.contract.is_async, entry.queue) for entry in entries(app)
+    ]
 
 
 def written(contract: Contract) -> str:

@@ -143,7 +143,7 @@ class Supervisor:
             seat.replaced, seat.due = False, 0.0
         elif code == Exit.USAGE and self._job.watch and len(self._watch):
             _log.info("waits until a source changes")
-        elif code == Exit.USAGE or (code == Exit.UNREACHABLE and not self._been_ready):
+        elif code == Exit.USAGE or (code in (Exit.UNREACHABLE, Exit.LIFESPAN) and not self._been_ready):
             self._end(code)
         else:
             if lived >= STEADY_SECONDS:

@@ -14,5 +14,6 @@ __all__ = ["run"]
 def run(given: argparse.Namespace) -> int:
     """One line a task. Needs no server."""
     for line in task_lines(load_app(given.app)):
-        print(as_json(line.to_json()) if given.json else line)
+        label = f"  (queue {line.queue!r})" if line.queue != "default" else ""
+        print(as_json(line.to_json()) if given.json else f"{line}{label}")
     return 0

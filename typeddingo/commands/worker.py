@@ -17,6 +17,7 @@ def run(given: argparse.Namespace) -> int:
     job = Job(
         where=given.app,
         tasks=given.tasks,
+        queues=given.queues,
         concurrency=given.concurrency,
         processes=given.processes,
         deadline=given.deadline,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError
 from typeddingo.header import Header
+from typeddingo.headers import NO_HEADERS
+from typeddingo.journey import Journey
 from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 from typeddingo.readable import tidy
@@ -21,10 +23,12 @@ def arrived_task(
     kwargs: Mapping[str, object],
     option: Option,
     reply_to: str = "",
+    headers: Mapping[str, str] = NO_HEADERS,
+    journey: Journey | None = None,
 ) -> TaskMessage:
     """A task whose arguments make a complete call. Raises ``DecodeError``."""
     contract.check_loaded(args, kwargs)
-    return TaskMessage(header.name, header.id, args, kwargs or NO_KEYWORDS, option, reply_to)
+    return TaskMessage(header.name, header.id, args, kwargs or NO_KEYWORDS, option, reply_to, headers, journey)
 
 
 def arrived_success(contract: Contract, header: Header, option: Option, values: tuple[object, ...]) -> Report[object]:
@@ -62,5 +66,5 @@ def arrived_report(
         raise DecodeError(f"task {contract.name!r}: only a progress report holds progress, this is {status.name}")
     if failure is not None:  # anybody's text, on its way into logs
         trace = tidy(failure.traceback, keep_tail=True)
-        failure = Failure(failure.code, tidy(failure.message), tidy(failure.exception_type), trace)
+        failure = Failure(failure.code, tidy(failure.message), tidy(failure.exception_type), trace, tidy(failure.task))
     return Report(header.name, header.id, status, option, failure, progress=progress)

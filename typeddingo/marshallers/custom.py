@@ -16,6 +16,7 @@ from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError, WireError
 from typeddingo.header import Header, compose_bytes, decompose_bytes
 from typeddingo.invoker import DirectInvoker
+from typeddingo.journey import Journey
 from typeddingo.marshaller import Codec
 from typeddingo.marshallers import envelope
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
@@ -58,8 +59,15 @@ class CustomMarshaller(DirectInvoker):
         """Go: ``DecodeTask``. Raises ``WireError``."""
         *chunks, option_text = self._chunks(contract, header, frame, least=1)
         option, extra = envelope.read_option(self._checked(contract, option_text))
-        kwargs, reply_to = envelope.read_task_extra(contract, extra)
-        return arrived_task(contract, header, self._arguments(contract, chunks), kwargs, option, reply_to)
+        kwargs, reply_to, headers = envelope.read_task_extra(contract, extra)
+        journey = envelope.read_journey(contract.name, extra)
+        args = self._arguments(contract, chunks)
+        return arrived_task(contract, header, args, kwargs, option, reply_to, headers, journey)
+
+    def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
+        """See ``JourneyReader``. Raises ``WireError``."""
+        option_text = self._chunks(contract, header, frame, least=1)[-1]
+        return envelope.read_journey(contract.name, envelope.read_option(self._checked(contract, option_text))[1])
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Go: ``EncodeReport``. Raises ``PayloadTooLarge``, and what the codec raises."""

@@ -2,7 +2,8 @@
 
     option   {"IR":false,"MP":false}            as Go writes it
              {"IR":false,"MP":false,"X":{…}}    with what this project adds; Go ignores keys that it does not know
-    X        "K" named arguments, "T" reply-to address; in a report "E" exception type, "B" traceback, "P" progress
+    X        "K" named arguments, "T" reply-to address, "H" headers, "N" the steps of a pipeline (see ``journey``)
+             in a report "E" exception type, "B" traceback, "P" progress, "N" the step of a pipeline that failed
     failure  {"C":1,"M":"text"}, or null
 
 What is written is built from ready-made bytes; what is read is Go's: any order, white space, unknown keys, and keys in
@@ -13,10 +14,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import cast
 
 from typeddingo.contract import Contract
-from typeddingo.errors import DecodeError, ErrorCode
+from typeddingo.errors import DecodeError, ErrorCode, LimitError
+from typeddingo.headers import NO_HEADERS, misfit
+from typeddingo.journey import Journey, journey_of, tree_of
 from typeddingo.marshallers.scan import split_object
 from typeddingo.message import Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
@@ -24,9 +29,11 @@ from typeddingo.option import Option
 __all__ = [
     "OPTIONS",
     "failure_text",
+    "headers_of",
     "members_of",
     "option_text",
     "read_failure",
+    "read_journey",
     "progress_of",
     "read_option",
     "read_progress",
@@ -57,11 +64,19 @@ def option_text(option: Option, extra: bytes) -> bytes:
 
 
 def task_extra(contract: Contract, task: TaskMessage) -> bytes:
-    """What Go's task has no room for: named arguments and the reply-to address."""
+    """What Go's task has no room for: named arguments, the reply-to address, headers and the steps of a pipeline."""
+    if task.headers:
+        rest = _reply_to_text(task.reply_to) + b"," if task.reply_to else b""
+        rest += b'"H":' + json.dumps(dict(task.headers), ensure_ascii=False, separators=(",", ":")).encode()
+    else:
+        rest = _reply_to_text(task.reply_to) if task.reply_to else b""
+    if task.journey is not None:
+        steps = b'"N":' + json.dumps(tree_of(task.journey), ensure_ascii=False, separators=(",", ":")).encode()
+        rest = rest + b"," + steps if rest else steps
     if not task.kwargs:
-        return _reply_to_text(task.reply_to) if task.reply_to else b""
+        return rest
     named = b'"K":' + contract.keywords.dump_json(task.kwargs)
-    return named + b"," + _reply_to_text(task.reply_to) if task.reply_to else named
+    return named + b"," + rest if rest else named
 
 
 def report_extra(report: Report[object]) -> bytes:
@@ -70,7 +85,7 @@ def report_extra(report: Report[object]) -> bytes:
         return b'"P":' + json.dumps(report.progress, separators=(",", ":")).encode()
     if (failure := report.failure) is None:
         return b""
-    texts = ((b'"E":', failure.exception_type), (b'"B":', failure.traceback))
+    texts = ((b'"E":', failure.exception_type), (b'"B":', failure.traceback), (b'"N":', failure.task))
     return b",".join(key + _string(text) for key, text in texts if text)
 
 
@@ -102,13 +117,34 @@ def read_option(text: bytes | None) -> tuple[Option, dict[str, bytes]]:
     return _BY_FLAGS[flags[0] is True][flags[1] is True], split_object(extra) if extra is not None else {}
 
 
-def read_task_extra(contract: Contract, extra: dict[str, bytes]) -> tuple[dict[str, object], str]:
-    """Named arguments and reply-to address out of the members of X. Raises ``DecodeError``."""
+def read_journey(name: str, extra: dict[str, bytes]) -> Journey | None:
+    """The steps of a pipeline out of the members of X. Raises ``DecodeError``."""
+    if (text := extra.get("N")) is None:
+        return None
+    try:
+        tree: object = json.loads(text)
+    except (ValueError, RecursionError):
+        tree = None
+    return journey_of(tree, name)
+
+
+def read_task_extra(contract: Contract, extra: dict[str, bytes]) -> tuple[dict[str, object], str, Mapping[str, str]]:
+    """Named arguments, reply-to address and headers out of the members of X. Raises ``DecodeError``, ``LimitError``."""
     if not extra:
-        return {}, ""
+        return {}, "", NO_HEADERS
     named = extra.get("K")
     kwargs = contract.keywords.load_json(named) if named is not None else {}
-    return kwargs, _text(extra.get("T", b'""'), "reply-to address")
+    return kwargs, _text(extra.get("T", b'""'), "reply-to address"), _headers(extra.get("H"))
+
+
+def headers_of(found: object) -> Mapping[str, str]:
+    """Texts by their names. Raises ``DecodeError``, and ``LimitError`` for too many or too long ones."""
+    if not isinstance(found, dict):
+        raise DecodeError("the headers must be an object of strings")
+    headers = cast("dict[object, object]", found)
+    if what := misfit(headers.items()):
+        raise LimitError(what)
+    return cast("dict[str, str]", found)
 
 
 def read_status(text: bytes | None) -> Status:
@@ -133,6 +169,7 @@ def read_failure(text: bytes | None, extra: dict[str, bytes]) -> Failure | None:
         _text(members.get("M", b'""'), "error's message"),
         _text(extra.get("E", b'""'), "exception's type"),
         _text(extra.get("B", b'""'), "traceback"),
+        _text(extra.get("N", b'""'), "step that failed"),
     )
 
 
@@ -156,6 +193,16 @@ def progress_of(found: object) -> tuple[float, float | None]:
         case _:
             pass
     raise DecodeError("the progress must be two finite numbers, or one and null")
+
+
+def _headers(text: bytes | None) -> Mapping[str, str]:
+    if text is None:
+        return NO_HEADERS
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    return headers_of(found)
 
 
 def _text(text: bytes, what: str) -> str:

@@ -17,6 +17,7 @@ from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError
 from typeddingo.header import Header, frame_bytes
 from typeddingo.invoker import DirectInvoker
+from typeddingo.journey import Journey
 from typeddingo.marshallers import envelope
 from typeddingo.marshallers.arrival import arrived_report, arrived_success, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, need_depth, unreturnable, unsendable
@@ -80,9 +81,18 @@ class JSONMarshaller(DirectInvoker):
                 return arrived_task(contract, header, args, NO_KEYWORDS, option, reply_to)
         members = self._members(contract, frame[start:])
         option, extra = envelope.read_option(members.get("O"))
-        kwargs, reply_to = envelope.read_task_extra(contract, extra)
+        kwargs, reply_to, headers = envelope.read_task_extra(contract, extra)
+        journey = envelope.read_journey(contract.name, extra)
         args = contract.arguments.load_json(self._listed(contract, members.get("A")))
-        return arrived_task(contract, header, args, kwargs, option, reply_to)
+        return arrived_task(contract, header, args, kwargs, option, reply_to, headers, journey)
+
+    def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
+        """See ``JourneyReader``. Raises ``WireError``."""
+        check_arrival(contract.name, header, frame, self._limits)
+        return envelope.read_journey(
+            contract.name,
+            envelope.read_option(self._members(contract, frame[header.length :]).get("O"))[1],
+        )
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Go: ``EncodeReport``. Raises ``PayloadTooLarge``."""

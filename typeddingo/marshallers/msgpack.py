@@ -1,13 +1,17 @@
 """Marshaller 2, in the seat of Go's gob: compact, binary, typed. Not for Go peers.
 
     task     [flags, arguments]   or  [flags, arguments, named arguments, reply-to address]
+             or  [flags, arguments, named arguments, reply-to address, headers]
+             and of a step of a pipeline, sixth, the others (see ``journey``)
     report   [status, flags, return values]   or  [status, flags, [], [code, message, exception type, traceback]]
+             and of a pipeline, fifth in the last list, the step that failed
 
 Flags are 1 for ignore_report, 2 for monitor_progress. Comes from the bridge, goes to a broker or backend; and back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
@@ -15,10 +19,12 @@ from typeddingo.config import Limits
 from typeddingo.contract import Contract
 from typeddingo.errors import DecodeError, ErrorCode
 from typeddingo.header import Header, frame_bytes
+from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker
+from typeddingo.journey import Journey, journey_of, tree_of
 from typeddingo.marshallers.arrival import arrived_report, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, unreturnable, unsendable
-from typeddingo.marshallers.envelope import progress_of
+from typeddingo.marshallers.envelope import headers_of, progress_of
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.marshallers.packed import pack, unpack
 from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
@@ -48,8 +54,13 @@ class MsgpackMarshaller(DirectInvoker):
         check_names(task.name, task.id, self._limits)
         try:
             tree: list[object] = [_flags(task.option), contract.arguments.dump_tree(task.args)]
-            if task.kwargs or task.reply_to:
+            more = task.headers or task.journey is not None
+            if task.kwargs or task.reply_to or more:
                 tree += [contract.keywords.dump_tree(task.kwargs), task.reply_to]
+            if more:
+                tree.append(dict(task.headers))
+            if task.journey is not None:
+                tree.append(tree_of(task.journey))
             frame = frame_bytes(task.id, task.name, pack(tree, self._limits, around=_ENVELOPE))
         except Unfit as err:
             raise unsendable(contract, err) from None
@@ -59,17 +70,25 @@ class MsgpackMarshaller(DirectInvoker):
     def decode_task(self, contract: Contract, header: Header, frame: bytes, /) -> TaskMessage:
         """Raises ``WireError``."""
         tree = self._tree(contract, header, frame)
+        headers: Mapping[str, str] = NO_HEADERS
         if len(tree) == 2:
             flags, args = tree
             kwargs, reply_to = NO_KEYWORDS, ""
-        elif len(tree) == 4:
-            flags, args, named, address = tree
+        elif len(tree) in (4, 5, 6):
+            flags, args, named, address = tree[:4]
+            if len(tree) >= 5:
+                headers = headers_of(tree[4])
             kwargs = contract.keywords.load_tree(_map(contract, named))
             reply_to = _text(contract, address)
         else:
             raise _shapeless(contract)
         values = contract.arguments.load_tree(_list(contract, args))
-        return arrived_task(contract, header, values, kwargs, _option(contract, flags), reply_to)
+        journey = _journey(contract, tree)
+        return arrived_task(contract, header, values, kwargs, _option(contract, flags), reply_to, headers, journey)
+
+    def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
+        """See ``JourneyReader``. Raises ``WireError``."""
+        return _journey(contract, self._tree(contract, header, frame))
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Raises ``PayloadTooLarge``, ``ReturnMisfit`` for a value that cannot travel."""
@@ -78,7 +97,8 @@ class MsgpackMarshaller(DirectInvoker):
             values = contract.returns.dump_tree(report.values) if returned else []
             tree: list[object] = [int(report.status), _flags(report.option), values]
             if (failure := report.failure) is not None:
-                texts = (failure.message, failure.exception_type, failure.traceback)
+                texts: tuple[str, ...] = (failure.message, failure.exception_type, failure.traceback)
+                texts += (failure.task,) if failure.task else ()
                 tree.append([int(failure.code), *(text.encode("utf-8", "replace").decode() for text in texts)])
             elif report.progress is not None:
                 tree.append(list(report.progress))
@@ -111,6 +131,10 @@ class MsgpackMarshaller(DirectInvoker):
         return _list(contract, unpack(contract.name, frame[header.length :], self._limits, around=_ENVELOPE))
 
 
+def _journey(contract: Contract, tree: list[object]) -> Journey | None:
+    return journey_of(tree[5], contract.name) if len(tree) == 6 else None
+
+
 def _flags(option: Option) -> int:
     return option.ignore_report | option.monitor_progress << 1
 
@@ -124,13 +148,12 @@ def _option(contract: Contract, flags: object) -> Option:
 
 def _failure(contract: Contract, item: object) -> Failure:
     parts = _list(contract, item)
-    if len(parts) != 4:
+    if len(parts) not in (4, 5):
         raise _shapeless(contract)
     code = _whole(contract, parts[0])
     if not -(1 << 31) <= code < 1 << 31:
         raise DecodeError(f"task {contract.name!r}: the error's code must be a whole number of 32 bits")
-    message, kind, trace = (_text(contract, part) for part in parts[1:])
-    return Failure(_CODES.get(code, code), message, kind, trace)
+    return Failure(_CODES.get(code, code), *(_text(contract, part) for part in parts[1:]))
 
 
 def _whole(contract: Contract, item: object) -> int:

@@ -15,7 +15,8 @@ from typeddingo.contract import Contract
 from typeddingo.errors import HeaderError, Untrusted, WireError
 from typeddingo.header import Header, compose_bytes, decompose_bytes
 from typeddingo.invoker import Invoker, invoker_of
-from typeddingo.marshaller import Marshaller
+from typeddingo.journey import Journey
+from typeddingo.marshaller import JourneyReader, Marshaller, carries_journeys
 from typeddingo.marshallers.departure import check_size
 from typeddingo.marshallers.guard import check_arrival
 from typeddingo.message import Report, TaskMessage
@@ -64,6 +65,16 @@ class WrappedMarshaller(abc.ABC):
         """Raises ``Untrusted`` for what cannot be unwrapped, and what the inner marshaller raises."""
         inside, frame = self._unwrapped("task", contract, header, frame)
         return self._inner.decode_task(contract, inside, frame)
+
+    @property
+    def carries_journeys(self) -> bool:
+        """As the inner marshaller does."""
+        return carries_journeys(self._inner)
+
+    def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
+        """See ``JourneyReader``. Raises ``WireError``."""
+        inside, frame = self._unwrapped("task", contract, header, frame)
+        return self._inner.journey_in(contract, inside, frame) if isinstance(self._inner, JourneyReader) else None
 
     def encode_report(self, contract: Contract, report: Report[object], /) -> bytes:
         """Raises ``PayloadTooLarge``, and what the inner marshaller raises."""

@@ -21,7 +21,8 @@ from typeddingo.broker import Delivery, NamedBroker, Parcel, Receipt
 from typeddingo.errors import ConfigError, TypedDingoError
 from typeddingo.message import Meta
 from typeddingo.role import Role
-from typeddingo.testing.broker_harness import AnyBroker, BrokerHarness
+from typeddingo.testing.broker_harness import AnyBroker
+from typeddingo.testing.broker_life import BrokerLife
 from typeddingo.testing.waiting import eventually
 
 __all__ = ["BrokerTestSuite"]
@@ -47,7 +48,7 @@ ODD_NAMES = [
 """Names that a separator, a pattern or a case-blind store would mix up."""
 
 
-class BrokerTestSuite(BrokerHarness):
+class BrokerTestSuite(BrokerLife):
     """The contract of a ``Broker`` or ``NamedBroker``. Names of tasks are new in each test; an un-named consumer
     must find nothing of an earlier test in its queue. Effects are waited for, so that a server may take its time."""
 

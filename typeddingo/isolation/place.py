@@ -1,0 +1,108 @@
+"""Where a function is found again by another process. Comes from the decorator and the bridges, goes to the child.
+
+What has no name at the top level of a module cannot be found, and is refused before anything relies on it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple, cast
+
+from typeddingo.errors import ConfigError
+
+__all__ = ["Place", "need_name", "need_place", "place_of"]
+
+MAIN = frozenset({"__main__", "__mp_main__"})
+
+
+class Place(NamedTuple):
+    """A name that means the same in another process."""
+
+    module: str
+    qualname: str
+    file: str = ""
+    """Of a program that was started by its file: it is loaded from there."""
+
+    def find(self) -> object:
+        """Import the module, and take from it what stands there. Raises what the user's code does, ``ImportError`` and
+        ``AttributeError``."""
+        found: object = _load(self.module, self.file) if self.file else importlib.import_module(self.module)
+        for name in self.qualname.split("."):
+            found = getattr(found, name)
+        return found
+
+
+def need_name(fn: object, task: str, *, method: bool) -> None:
+    """When the task is declared: refuse what can be seen to have no such name. Raises ``ConfigError``."""
+    what = ""
+    if sys.platform == "win32":
+        raise ConfigError(f'task {task!r}: isolation="process" needs Unix')
+    qualname: object = getattr(fn, "__qualname__", None)
+    if method or getattr(fn, "__self__", None) is not None:
+        what = "a method: the child has not got the instance"
+    elif not isinstance(qualname, str) or not isinstance(getattr(fn, "__module__", None), str):
+        what = f"an object of type {type(fn).__name__} without a name"
+    elif "<lambda>" in qualname:
+        what = "a lambda"
+    elif "<locals>" in qualname:
+        what = "a function inside a function"
+    if what:
+        raise ConfigError(
+            f'task {task!r} is {what}. With isolation="process" a child process imports the module and looks for the '
+            "function: write it with def, at the top level of a module"
+        )
+
+
+def need_place(fn: Callable[..., object], task: str) -> None:
+    """Before the first worker starts: the function, or its handle, stands where its name says. Raises
+    ``ConfigError``."""
+    module, qualname = fn.__module__, fn.__qualname__
+    found: object = sys.modules.get(module)
+    for name in qualname.split("."):
+        found = getattr(found, name, None)
+    where = f"{module}.{qualname}"
+    if found is not fn and getattr(found, "fn", None) is not fn:
+        there = "nothing of that name" if found is None else "something else"
+        raise ConfigError(
+            f'task {task!r} cannot be found by a child process, which isolation="process" needs: there is {there} at '
+            f"{where}. Keep the function, or its handle, under its own name at the top level of its module"
+        )
+    if place_of(fn) is None:
+        raise ConfigError(
+            f"task {task!r} cannot be found by a child process: this program was not started from a file; write the "
+            "task in a module and import it"
+        )
+
+
+def place_of(fn: Callable[..., object]) -> Place | None:
+    """None: it was typed at a prompt, or the like."""
+    module, qualname = fn.__module__, fn.__qualname__
+    if module not in MAIN:
+        return Place(module, qualname)
+    main = sys.modules[module]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name not in MAIN:  # python -m package.module
+        return Place(cast("str", spec.name), qualname)
+    file = getattr(main, "__file__", None)
+    if not isinstance(file, str) or not os.path.isfile(file):
+        return None
+    return Place(os.path.splitext(os.path.basename(file))[0], qualname, os.path.abspath(file))
+
+
+def _load(name: str, file: str) -> ModuleType:
+    """A program as a module: under the name that a worker would import it by, so that its ``__main__`` part does not
+    run and its tasks are called as they are there."""
+    import importlib.util  # few programs come here
+
+    name = "__mp_main__" if name in MAIN else name
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
