@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from tests.servers import RabbitServer
 from tests.servers.fixtures import started
 from tests.unit.by_hand import SECONDS
 from typeddingo import App, ConfigError
+from typeddingo._io.amqp_clock import difference
 from typeddingo._io.amqp_later import CLASSES, LONGEST, UNIT_MS, Levels
 from typeddingo._io.amqp_message import Route
 from typeddingo.broker import Delivery, Feature, Listener, Parcel, Receipt
@@ -134,6 +136,28 @@ def test_a_task_that_expires_while_it_waits_comes_as_expired(amqp_url: str, queu
     assert (delivery.expired, delivery.retries) == (True, 1)
     delivery.settle(Receipt.OK)
     broker.close()
+
+
+@pytest.mark.parametrize("shift", [-3600.0, 3600.0])
+def test_a_worker_whose_clock_is_wrong_expires_neither_early_nor_late(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch, shift: float
+) -> None:
+    broker = AmqpBroker(amqp_url)
+    send(broker, "job", b"late", Terms(expires=time.time() - 10))
+    send(broker, "job", b"in time", Terms(lifetime=600.0))
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + shift)
+    late, in_time = take(broker.add_listener("job", 2), 2)
+    assert (late.body, late.expired) == (b"late", True)
+    assert (in_time.body, in_time.expired) == (b"in time", False)
+    broker.close()
+
+
+@given(st.floats(0, 2e9), st.floats(0, 2), st.floats(-7200, 7200), st.floats(0, 1))
+def test_the_servers_clock_is_known_to_a_second(ours: float, seconds: float, ahead: float, when: float) -> None:
+    """``when``, between question and answer, the server has looked at its clock."""
+    second = math.floor(ours + seconds * when + ahead)
+    assert abs(difference(ours, ours + seconds, second) - ahead) <= 1 + seconds + 1e-3
 
 
 def test_workers_that_die_are_counted_anew_after_a_retry(amqp_url: str) -> None:

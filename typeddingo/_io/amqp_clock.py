@@ -51,13 +51,16 @@ class ServerClock:
         time_then, then = self._base
         return time_then + time.monotonic() - then
 
-    def when_known(self, then: Callable[[], object]) -> None:
-        """Call ``then`` when it is known, or known that it cannot be."""
-        old = self._base is None or time.monotonic() - self._base[1] > FRESH_SECONDS
-        if old and not self._asking:
+    def known(self) -> bool:
+        """Else it is asked for."""
+        if (self._base is None or time.monotonic() - self._base[1] > FRESH_SECONDS) and not self._asking:
             self._asking = True
             self._link.add(_Question(self._link, self._know))
-        if self._base is not None:
+        return self._base is not None
+
+    def when_known(self, then: Callable[[], object]) -> None:
+        """Call ``then`` when it is known, or known that it cannot be."""
+        if self.known():
             then()
         else:
             self._waiting.append(then)

@@ -124,13 +124,8 @@ class Intake:
             else:
                 self._suspect(message)
                 return
-        if message.expires:
-            self.clock.when_known(partial(self._shelve, message))
-        else:
-            self._shelve(message)
-
-    def _shelve(self, message: Arrived) -> None:
-        if not self.is_ours(message):  # we have asked what time it is, and lost it meanwhile
+        if message.expires and not self.clock.known():
+            self.clock.when_known(partial(self._arrived_in_time, message))
             return
         with self.changed:
             self.shelf.put(message)
@@ -138,6 +133,12 @@ class Intake:
         self._consumer.when_read(self._tell_takers)
         if late:
             self._give_back_rest()
+
+    def _arrived_in_time(self, message: Arrived) -> None:
+        """We have asked what time it is; unless it was lost meanwhile."""
+        if self.is_ours(message):
+            message.redelivered = False  # that was seen to
+            self.arrived(message)
 
     def _tell_takers(self) -> None:
         """Once for all that has arrived together: who takes some of it wakes the next for the rest."""
