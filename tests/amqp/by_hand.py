@@ -13,8 +13,9 @@ from typeddingo.broker import Delivery, Listener, Parcel
 from typeddingo.brokers.amqp import AmqpBroker
 from typeddingo.events import Event, EventCode, EventSource
 from typeddingo.message import Meta
+from typeddingo.testing import eventually
 
-__all__ = ["KICK_ALL", "by_hand", "codes", "count", "die_with", "get", "heard", "send", "take"]
+__all__ = ["KICK_ALL", "await_urgent", "by_hand", "codes", "count", "die_with", "get", "heard", "send", "take"]
 
 KICK_ALL = '[rabbit_networking:close_connection(P, "test") || P <- rabbit_networking:connections()], ok.'
 """For ``RabbitServer.eval``: the server ends every connection."""
@@ -76,3 +77,13 @@ def take(listener: Listener, count: int = 1, timeout: float = 10.0) -> list[Deli
         taken += listener.take(count - len(taken), left)
     assert len(taken) == count, f"expected {count} deliveries, got {len(taken)}"
     return taken
+
+
+def await_urgent(broker: AmqpBroker, count: int) -> None:
+    """So many urgent tasks have reached the listeners of this broker."""
+
+    def has_arrived() -> bool:
+        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+        return count == sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
+
+    eventually(has_arrived, "urgent tasks are here")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.amqp.by_hand import await_urgent
 from tests.servers import RabbitServer
 from typeddingo.brokers.amqp import AmqpBroker
 from typeddingo.testing import BrokerTestSuite
@@ -20,6 +21,10 @@ class Amqp(BrokerTestSuite):
 
     def make_broker(self) -> AmqpBroker:
         return AmqpBroker(self.url)
+
+    def urgent_have_arrived(self, broker: AnyBroker, count: int) -> None:
+        assert isinstance(broker, AmqpBroker)
+        await_urgent(broker, count)
 
     def make_peer(self, broker: AnyBroker) -> AmqpBroker:
         return AmqpBroker(self.url)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import pytest
 
+from tests.amqp.by_hand import await_urgent
 from tests.leftovers import running
 from typeddingo import App, Config
 from typeddingo.backends.local import LocalBackend
@@ -55,16 +55,9 @@ def wait_for_urgent(app: App, count: int) -> None:
     """What was sent is stored, but need not be with its workers yet where a server is in between: wait until so many
     urgent tasks are."""
 
-    def arrived(broker: AmqpBroker) -> int:
-        shelves = [listener._intake.shelf for listener in broker._listeners]  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
-        return sum(len(shelf._urgent.heap) for shelf in shelves)  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
-
-    def has_arrived(broker: AmqpBroker) -> bool:
-        return arrived(broker) == count
-
     for broker in app._bridge.attached():  # pyright: ignore[reportPrivateUsage]  # nobody else can see it
         if isinstance(broker, AmqpBroker):
-            eventually(partial(has_arrived, broker))
+            await_urgent(broker, count)
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)

@@ -37,6 +37,9 @@ class BrokerHarness:
         ``broker`` itself."""
         return broker
 
+    def urgent_have_arrived(self, broker: AnyBroker, count: int) -> None:  # nothing to wait for, mostly
+        """For adapters whose listeners fetch ahead: return when so many urgent tasks are where they overtake others."""
+
     @pytest.fixture(autouse=True)
     def _no_thread_is_left(self) -> Iterator[None]:
         with no_thread_left(self.patience):

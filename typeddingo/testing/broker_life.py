@@ -186,10 +186,11 @@ class BrokerLife(BrokerHarness):
 
     def test_the_urgent_come_first(self, broker: AnyBroker, name: str) -> None:
         need(broker, Feature.PRIORITY)
-        listener = self.listen(broker, name)
+        listener = self.listen(broker, name, 10)
         self.send(broker, name, b"running", b"usual 1", b"usual 2")
         (running,) = self.take(listener, 1)
         self.send_on(broker, name, (b"soon", Terms(priority=1)), (b"urgent", Terms(priority=9)))
+        self.urgent_have_arrived(broker, 2)
         running.settle(Receipt.OK)
         order = self.bodies(listener, 4)
         assert order.index(b"urgent") < order.index(b"soon") < order.index(b"usual 2")
