@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typeddingo._io.amqp_consumer import Arrived
+from typeddingo._io.amqp_arrived import Arrived
 from typeddingo.brokers._amqp_prefetch import Demand
 from typeddingo.brokers._amqp_shelf import LONGEST_PAUSE, PATIENCE, SHORTEST_PAUSE, Shelf
 

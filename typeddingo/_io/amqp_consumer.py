@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from pika import BasicProperties
 from pika.channel import Channel
 from pika.spec import Basic
 
+from typeddingo._io.amqp_arrived import Arrived
 from typeddingo._io.amqp_channel import Dialogue, Line, Station, count_of
 from typeddingo._io.amqp_frames import Delivered
 from typeddingo._io.amqp_link import Link
@@ -24,14 +24,8 @@ from typeddingo._io.amqp_outstanding import Outstanding
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo.errors import ConfigError
 
-__all__ = ["ATTEMPTS", "EXPIRES", "RETRIES", "Arrived", "Reader", "TaskConsumer"]
+__all__ = ["Reader", "TaskConsumer"]
 
-ATTEMPTS = "tdg-attempts"
-"""The header that counts the workers a task has taken with it."""
-RETRIES = "tdg-retries"
-"""How often it was run and failed."""
-EXPIRES = "tdg-expires"
-"""The end of its lifetime: milliseconds of Unix time."""
 SUSPECTS = "suspects"
 """The consumer tag."""
 QUIET_SECONDS = 0.02
@@ -39,39 +33,6 @@ QUIET_SECONDS = 0.02
 WATCH_SECONDS = 1.0
 RENEW_SECONDS = 15.0
 """Nothing has come for so long: consume anew, on a new channel. Others may consume from a queue that forgot us."""
-
-
-@dataclass(slots=True, eq=False)
-class Arrived:
-    """A message in our hands, unacknowledged."""
-
-    epoch: int
-    tag: int
-    body: bytes
-    id: str
-    reply_to: str
-    attempts: int
-    """Workers that died with it, as far as is known."""
-    redelivered: bool
-    """It had been delivered before, and nobody has said what became of it."""
-    suspect: bool
-    """It comes from the queue of suspects."""
-    acknowledged: bool = False
-    retries: int = 0
-    """How often it has failed and was put off."""
-    expires: float = 0.0
-    """Unix time after which it must not run."""
-    priority: int = 0
-
-    @property
-    def kept(self) -> dict[str, object]:
-        """What is written on it and must not be lost while it waits elsewhere."""
-        kept: dict[str, object] = {}
-        if self.retries:
-            kept[RETRIES] = self.retries
-        if self.expires:
-            kept[EXPIRES] = round(self.expires * 1000)
-        return kept
 
 
 class Reader(Protocol):
@@ -414,22 +375,10 @@ class TaskConsumer(Station):
             self.delivered(Delivered.by_pika(consumer, method.delivery_tag, method.redelivered, properties, body))
 
     def delivered(self, message: Delivered) -> None:
-        consumer, tag, redelivered, id, reply_to, _, headers, body = message
-        attempts = retries = expires = 0
-        if headers is not None:
-            attempts = _count(headers.get(ATTEMPTS))
-            if RETRIES in headers:
-                retries = _count(headers[RETRIES])
-            if EXPIRES in headers:
-                expires = _count(headers[EXPIRES], 10**15)
-        if self._counted:
-            # Of a quorum queue we trust the count: its flag is also set for what was given back in peace.
-            redelivered = headers is not None and _count(headers.get("x-delivery-count")) > 0
-        self._outstanding.add(tag, consumer)
+        consumer = message.consumer
+        self._outstanding.add(message.tag, consumer)
         self._last_arrival = time.monotonic()
-        arrived = Arrived(self.epoch, tag, body, id, reply_to, attempts, redelivered, suspect=consumer == SUSPECTS)
-        if retries or expires:
-            arrived.retries, arrived.expires = retries, expires / 1000
+        arrived = Arrived.of(message, self.epoch, counted=self._counted, suspect=consumer == SUSPECTS)
         if self._urgent:
             arrived.priority = self._urgent_tags.get(consumer, 0)
         self._reader.arrived(arrived)
@@ -437,8 +386,3 @@ class TaskConsumer(Station):
             self._now_quiet(self._when_quiet)
         elif self._wanted != self._prefetch:
             self._adapt()
-
-
-def _count(value: object, most: int = 1_000_000) -> int:
-    """A header is whatever a stranger has written."""
-    return min(value, most) if isinstance(value, int) and value > 0 else 0

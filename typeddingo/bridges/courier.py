@@ -8,7 +8,6 @@ Comes from ``Task.call``, goes to a producer; comes back from a store.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
@@ -18,11 +17,11 @@ from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.announcing import Announcer, Start, never
 from typeddingo.bridges.asked import need_features
+from typeddingo.bridges.sent import Sent
 from typeddingo.bridges.unique import Earlier, SharedStore, UniqueConfirmation
-from typeddingo.broker import Confirmation, Parcel, Producer
-from typeddingo.errors import ConfigError, ResultError, ResultExpired, SendUnknown, TypedDingoError, WireError
+from typeddingo.broker import Parcel, Producer
+from typeddingo.errors import ConfigError, ResultError, ResultExpired
 from typeddingo.events import EventCode, EventLevel
-from typeddingo.header import Header
 from typeddingo.hooks import Hooks
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.middleware import Outgoing
@@ -33,51 +32,8 @@ from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
-from typeddingo.wire import Wire
 
 __all__ = ["Courier"]
-
-
-class _Sent:
-    """One call on its way: what is needed to end it, however that comes about. It is the sink of its own reports, so
-    that a call makes few objects: with ten thousand on their way a third of the time was the garbage collector's."""
-
-    __slots__ = ("confirmation", "courier", "meta", "option", "outcome", "store", "wire")
-
-    def __init__(
-        self, courier: Courier, outcome: CallOutcome, option: Option, meta: Meta, wire: Wire, store: Store | None
-    ) -> None:
-        self.courier = courier
-        self.outcome = outcome
-        self.option = option
-        self.meta = meta
-        self.wire = wire
-        self.store = store
-        self.confirmation: Confirmation | None = None
-
-    def __call__(self, frames: Sequence[bytes], error: ResultError | None) -> None:
-        """Reports of this call, in the store's thread."""
-        meta, outcome, wire, courier = self.meta, self.outcome, self.wire, self.courier
-        for frame in frames:
-            if (values := wire.plain.read_success(frame, meta.id)) is not None:
-                outcome._succeed(wire.join_returns(values))
-                courier._forget(self)
-                if self.confirmation is not None:
-                    self.confirmation.prove()
-                continue
-            try:
-                header = Header.from_bytes(frame)
-                if (header.name, header.id) != (meta.name, meta.id):
-                    raise WireError("a report of another task arrived")
-                report = wire.decode_report(header, frame)
-            except Exception as refused:
-                courier._refuse(self, refused)
-                return
-            outcome._deliver(report)
-            if report.done:
-                courier._forget(self)
-        if error is not None:
-            courier._end(self, error)
 
 
 class Courier:
@@ -88,11 +44,11 @@ class Courier:
         self._registry = registry
         self._adapters = adapters
         # Not by name and id: an id maker of the user may give the same id twice, and both callers must hear.
-        self._pending: set[_Sent] = set()
-        self._told: dict[_Sent, tuple[Hooks, Outgoing]] = {}
+        self._pending: set[Sent] = set()
+        self._told: dict[Sent, tuple[Hooks, Outgoing]] = {}
         """Of batches: the calls that middleware was told of, and will be told the end of."""
         self._earlier = Earlier()
-        self._batch: ContextVar[list[_Sent] | None] = ContextVar("typeddingo_batch", default=None)
+        self._batch: ContextVar[list[Sent] | None] = ContextVar("typeddingo_batch", default=None)
 
     def join(self, entry: Entry) -> None:
         """Compile how this task is sent."""
@@ -106,7 +62,7 @@ class Courier:
             if (calls := batch.get()) is not None:
                 calls.append(sent)
             else:
-                self._confirm(sent)
+                sent.confirm()
             return sent.outcome
 
         async def send_async(
@@ -116,7 +72,7 @@ class Courier:
             if (calls := batch.get()) is not None:
                 calls.append(sent)
             else:
-                await self._confirm_async(sent)
+                await sent.confirm_async()
             return sent.outcome
 
         def send_many(rows: Sequence[tuple[object, ...]], option: Option | None = None) -> list[object]:
@@ -141,7 +97,7 @@ class Courier:
                 calls.append(sent)
             else:
                 with hooks.telling(call):
-                    self._confirm(sent)
+                    sent.confirm()
             return sent.outcome
 
         async def send_async(
@@ -153,7 +109,7 @@ class Courier:
                 calls.append(sent)
             else:
                 with hooks.telling(call):
-                    await self._confirm_async(sent)
+                    await sent.confirm_async()
             return sent.outcome
 
         def send_many(rows: Sequence[tuple[object, ...]], option: Option | None = None) -> list[object]:
@@ -173,7 +129,7 @@ class Courier:
             raise ConfigError(f"the result of task {name!r} cannot be had: no store is attached; call app.use(backend)")
         outcome = self._runtime.make(name, id, Option())
         outcome._home = self
-        sent = _Sent(self, outcome, Option(), Meta(name, id, store.reply_to), self._registry.wire_of(entry), store)
+        sent = Sent(self, outcome, Option(), Meta(name, id, store.reply_to), self._registry.wire_of(entry), store)
         self._follow(sent, store.reattach(sent.meta))
         if self._runtime.is_closing():  # closed since we looked
             self.close()
@@ -185,22 +141,22 @@ class Courier:
             raise ConfigError("app.forget(): the app is closed")
         if (store := self._adapters.store) is None:
             raise ConfigError(f"nothing of task {name!r} can be forgotten: no store is attached; call app.use(backend)")
-        for sent in [sent for sent in self._pending.copy() if (sent.meta.name, sent.meta.id) == (name, id)]:
+        for sent in [each for each in self._pending.copy() if each.is_of(name, id)]:
             sent.outcome._close(ResultExpired(f"the result of task {name!r} with id {id!r} was forgotten"))
-            self._forget(sent)
+            self.drop(sent)
         store.forget(Meta(name, id, store.reply_to))
 
     @contextlib.contextmanager
     def batch(self) -> Generator[None]:
         """Calls of this thread (or coroutine) hand over and go on; the end waits for all confirmations."""
-        calls: list[_Sent] = []
+        calls: list[Sent] = []
         token = self._batch.set(calls)
         try:
             yield
         finally:
             self._batch.reset(token)
-            outcome_of = self._told_outcome_of if self._told else self._outcome_of
-            failures = [error for sent in calls if (error := outcome_of(sent)) is not None]
+            failure_of = self._told_failure_of if self._told else Sent.failure
+            failures = [error for sent in calls if (error := failure_of(sent)) is not None]
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(calls)} calls of a batch were not confirmed", failures)
 
@@ -215,9 +171,9 @@ class Courier:
             raise ConfigError(f"task {name!r} cannot be cancelled: no producer is attached; call app.use(broker) first")
         (gone,) = producer.cancel([Meta(name, id, self._adapters.reply_to)])
         if gone:
-            for sent in [sent for sent in list(self._pending) if (sent.meta.name, sent.meta.id) == (name, id)]:
+            for sent in [each for each in self._pending.copy() if each.is_of(name, id)]:
                 sent.outcome._deliver(cancelled_report(name, id, sent.option))
-                self._forget(sent)
+                self.drop(sent)
             self._keep_cancelled(name, id)
 
     def _keep_cancelled(self, name: str, id: str) -> None:
@@ -230,17 +186,17 @@ class Courier:
 
     def close(self) -> None:
         """End every result that is still pending with a Fail report."""
-        for sent in list(self._pending):
+        for sent in self._pending.copy():
             meta = sent.meta
             sent.outcome._deliver(shutdown_report(meta.name, meta.id, sent.option))
-            self._forget(sent)
+            self.drop(sent)
 
     def _compile(
         self,
         entry: Entry,
         encode: Callable[[TaskMessage], bytes],
         write: Callable[[str, tuple[object, ...]], bytes | None] | None = None,
-    ) -> Start[_Sent]:
+    ) -> Start[Sent]:
         name, default, bind, fits = entry.name, entry.option, entry.contract.bind, entry.contract.quick_bind()
         make = self._runtime.make if entry.unique_for is None else self._make_shared
         new_id = self._registry.id_maker_of(entry).new_id
@@ -252,7 +208,7 @@ class Courier:
         if write is None:
             write = wire.plain.write_call
 
-        def start(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
+        def start(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> Sent:
             if overdue:
                 meet_limit()
             if runtime.closing:
@@ -272,13 +228,13 @@ class Courier:
             unusual = kwargs or in_frame or option.ignore_report or option.monitor_progress
             if unusual or (frame := write(id, args)) is None:
                 frame = encode(TaskMessage(name, id, args, kwargs, option, in_frame))
-            sent = _Sent(self, outcome, option, meta := Meta(name, id, reply_to), wire, store)
+            sent = Sent(self, outcome, option, meta := Meta(name, id, reply_to), wire, store)
             try:
                 if store is not None:
                     follow(sent, store.poll(meta))
                 sent.confirmation = producer.send((Parcel(meta, frame, terms),))
             except BaseException as error:
-                self._forget(sent)  # a send that failed leaves no poll behind (the seed's did)
+                self.drop(sent)  # a send that failed leaves no poll behind (the seed's did)
                 if runtime.is_closing():  # closed since we looked, and the adapters with us
                     raise closed_error(name) from error
                 raise
@@ -293,15 +249,15 @@ class Courier:
         entry: Entry,
         encode: Callable[[TaskMessage], bytes],
         write: Callable[[str, tuple[object, ...]], bytes | None] | None = None,
-    ) -> Start[_Sent]:
+    ) -> Start[Sent]:
         start = self._compile(entry, encode, write)
         return start if entry.unique_for is None else self._compile_unique(start)
 
-    def _compile_unique(self, start: Start[_Sent]) -> Start[_Sent]:
+    def _compile_unique(self, start: Start[Sent]) -> Start[Sent]:
         """As ``_compile``, of a task whose call may be one that was made before."""
         earlier, background = self._earlier, self._runtime.handlers.run
 
-        def start_unique(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> _Sent:
+        def start_unique(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None) -> Sent:
             sent = start(args, kwargs, option)
             assert sent.confirmation is not None
 
@@ -313,10 +269,10 @@ class Courier:
 
         return start_unique
 
-    def _follow_first(self, sent: _Sent, id: str) -> None:
+    def _follow_first(self, sent: Sent, id: str) -> None:
         """This call was not stored: the task with this id stands for it."""
         outcome, meta, store = sent.outcome, Meta(sent.meta.name, id, sent.meta.reply_to), sent.store
-        self._forget(sent)
+        self.drop(sent)
         self._earlier.remove(outcome)
         if (first := self._earlier.find(meta.name, id)) is not None:
             outcome._echo(first)
@@ -325,11 +281,11 @@ class Courier:
         if store is None:  # nobody asks for reports
             return
         self._earlier.add(outcome)
-        again = _Sent(self, outcome, sent.option, meta, sent.wire, store)
+        again = Sent(self, outcome, sent.option, meta, sent.wire, store)
         try:
             self._follow(again, store.reattach(meta))
         except Exception as error:
-            self._forget(again)
+            self.drop(again)
             outcome._close(error)
         if self._runtime.is_closing():  # closed since we looked
             self.close()
@@ -357,18 +313,18 @@ class Courier:
             )
         return producer, store
 
-    def _follow(self, sent: _Sent, stream: ReportStream) -> None:
+    def _follow(self, sent: Sent, stream: ReportStream) -> None:
         self._pending.add(sent)
         stream.attach(sent, prompt=sent.wire.prompt)
 
-    def _end(self, sent: _Sent, error: ResultError) -> None:
+    def end(self, sent: Sent, error: ResultError) -> None:
         """No more reports will come."""
         if self._runtime.closing:
             sent.outcome._deliver(shutdown_report(sent.meta.name, sent.meta.id, sent.option))
         sent.outcome._close(error)
         self._pending.discard(sent)
 
-    def _refuse(self, sent: _Sent, error: Exception) -> None:
+    def refuse(self, sent: Sent, error: Exception) -> None:
         """A report that cannot be read ends the result it was for, and only that."""
         self._runtime.publish(
             Role.BRIDGE,
@@ -379,66 +335,21 @@ class Courier:
             id=sent.meta.id,
         )
         sent.outcome._close(error)
-        self._forget(sent)
+        self.drop(sent)
 
-    def _forget(self, sent: _Sent) -> None:
+    def drop(self, sent: Sent) -> None:
         """Ask for no more reports. Only once polled: the id of a poll that was refused may be another call's."""
         if sent.store is not None and sent in self._pending:
             self._pending.discard(sent)
             sent.store.done(sent.meta)
 
-    def _confirm(self, sent: _Sent) -> None:
-        assert sent.confirmation is not None
-        try:
-            sent.confirmation.wait()
-        except BaseException as error:
-            self._forget(sent)
-            raise _named(error, sent) from error.__cause__
-
-    async def _confirm_async(self, sent: _Sent) -> None:
-        assert sent.confirmation is not None
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[BaseException | None] = loop.create_future()
-
-        def answer(error: BaseException | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-                loop.call_soon_threadsafe(_settle, answered, error)
-
-        sent.confirmation.add_done_callback(answer)
-        if (error := await answered) is not None:
-            self._forget(sent)
-            raise _named(error, sent) from error.__cause__
-
-    def _told_outcome_of(self, sent: _Sent) -> Exception | None:
+    def _told_failure_of(self, sent: Sent) -> Exception | None:
         """The same where middleware may have been told of the call."""
-        error = self._outcome_of(sent)
+        error = sent.failure()
         if (told := self._told.pop(sent, None)) is not None:
             hooks, call = told
             hooks.sent(call, error)
         return error
-
-    def _outcome_of(self, sent: _Sent) -> Exception | None:
-        """Wait for one confirmation of a batch; a failure also ends the result."""
-        assert sent.confirmation is not None
-        try:
-            sent.confirmation.wait()
-        except TypedDingoError as refused:
-            error = _named(refused, sent)
-            assert isinstance(error, TypedDingoError)
-            sent.outcome._close(error)
-            self._forget(sent)
-            return error
-        return None
-
-
-def _named(error: BaseException, sent: _Sent) -> BaseException:
-    """Who does not know whether a task was stored must at least know which. The calls of a batch share one error, so
-    each gets its own."""
-    if not isinstance(error, SendUnknown):
-        return error
-    unknown = SendUnknown(*error.args)
-    unknown.id = sent.outcome.id
-    return unknown
 
 
 def _asked(entry: Entry, terms: Terms, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Terms:
@@ -446,8 +357,3 @@ def _asked(entry: Entry, terms: Terms, args: tuple[object, ...], kwargs: Mapping
     if entry.unique_for is None:
         return terms
     return terms._replace(unique=entry.unique_key(args, kwargs), unique_for=entry.unique_for)
-
-
-def _settle(answered: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
-    if not answered.done():  # else whoever waited was cancelled
-        answered.set_result(error)

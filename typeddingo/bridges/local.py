@@ -11,40 +11,34 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
 from typeddingo.bridge import Bridge, closed_error, need_child, need_counts
 from typeddingo.bridges.local_announcing import Put, PutOn, announced
-from typeddingo.bridges.local_life import LocalLife
+from typeddingo.bridges.local_crew import LocalCrew
 from typeddingo.bridges.local_pipeline import LocalPipeline
 from typeddingo.broker import Adapter, Parcel
 from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.cancelled import TaskKey
-from typeddingo.context import Context, Slot
 from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
-from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.execute import Course, Local
 from typeddingo.firsts import Firsts
 from typeddingo.journey import Journey, Step
-from typeddingo.limiter_memory import MemoryLimiter
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
 from typeddingo.outcome import CallOutcome, Outcome, cancelled_report, shutdown_report
-from typeddingo.pool import Pool, ThreadPool
+from typeddingo.pool import Pool
 from typeddingo.registry import Entry, Registry, Send
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
 from typeddingo.terms import AT_ONCE, Terms
 from typeddingo.time_limit import meet_limit, overdue
 from typeddingo.timetable import Timetable
-
-if TYPE_CHECKING:
-    from typeddingo.bridges.local_gate import LocalGate
 
 __all__ = ["LocalBridge"]
 
@@ -58,15 +52,15 @@ class LocalBridge(Bridge):
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
         self._firsts: Firsts[CallOutcome] = Firsts(time.monotonic)
-        self._limiter = MemoryLimiter(time.monotonic)
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
+        self._crew = LocalCrew(runtime, self._later, self._shut)
         self._timetable = LocalTimetable(self._send_due)
         runtime.cancelled.watch(self._cancel)
 
     def join(self, entry: Entry) -> None:
         with self._lock:
             if (pool := self._pools.get(entry.name)) is None:
-                pool = self._pools[entry.name] = self._new_pool(entry)
+                pool = self._pools[entry.name] = self._crew.new_pool(entry)
         bind, send = entry.contract.bind, self._compile(entry, pool)
         if entry.isolation is not None:
             send = _found_first(entry, pool, send)
@@ -360,78 +354,6 @@ class LocalBridge(Bridge):
             if not pool.size and not pool.closed:
                 self._runtime.working = True
                 pool.grow(self._runtime.workers_of(entry))
-
-    def _new_pool(self, entry: Entry) -> Pool[Local]:
-        runtime = self._runtime
-        marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
-        if entry.isolation is not None:
-            from typeddingo.execute_isolated import through_child  # few apps have any
-
-            return ThreadPool(
-                entry.name,
-                runtime.threads,
-                self._new_slot,
-                lambda slot: through_child(entry, slot, runtime.children, life),
-                self._shut,
-            )
-        gate = self._gate(entry, life)
-        if entry.contract.is_async:
-            from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
-
-            work = through_wire_async if marshal else by_reference_async
-
-            def new_work(slot: Slot[Local]) -> Callable[[Local], Coroutine[object, None, None]]:
-                run = work(entry, slot, runtime.timekeeper, life)
-                return run if gate is None else gate.around_async(run)
-
-            return LoopPool(runtime.loop, self._new_slot, new_work, self._shut)
-        kind = through_wire if marshal else by_reference
-
-        def new_run(slot: Slot[Local]) -> Callable[[Local], None]:
-            run = kind(entry, slot, runtime.timekeeper, life)
-            return run if gate is None else gate.around(run)
-
-        return ThreadPool(
-            entry.name,
-            runtime.threads,
-            self._new_slot,
-            new_run,
-            self._shut,
-        )
-
-    def _gate(self, entry: Entry, life: LocalLife) -> LocalGate | None:
-        """Of a task that is limited."""
-        if entry.bounds is None:
-            return None
-        from typeddingo.bridges.local_gate import LocalGate  # few apps limit anything
-
-        return LocalGate(entry, entry.bounds, self._limiter, life, self._put_off)
-
-    def _put_off(self, call: Local, seconds: float) -> None:
-        if not self._later.put(call, seconds):
-            self._shut(call)
-
-    def _new_slot(self) -> Slot[Local]:
-        return Slot(self._describe)
-
-    def _describe(self, call: Local) -> Context:
-        outcome, option = call[0], call[3]
-        name, id, runtime = outcome.name, outcome.id, self._runtime
-
-        def cancelled() -> bool:
-            return runtime.closing or (name, id) in runtime.cancelled.keys
-
-        course = call[4] or Course()
-        return Context(
-            name,
-            id,
-            option,
-            attempt=course.retries + 1,
-            emit=outcome._deliver,
-            cancelled=cancelled,
-            headers=course.headers,
-            state=runtime.state,
-        )
 
     def _sweep(self, pool: Pool[Local]) -> None:
         """Close a pool, and end the calls it will not run."""

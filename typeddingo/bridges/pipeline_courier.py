@@ -16,7 +16,8 @@ from typeddingo.backend import Store
 from typeddingo.bridge import closed_error
 from typeddingo.bridges.adapters import Adapters
 from typeddingo.bridges.asked import need_features
-from typeddingo.bridges.courier import Courier, _Sent
+from typeddingo.bridges.courier import Courier
+from typeddingo.bridges.sent import Sent
 from typeddingo.broker import Confirmation, Joins, Producer
 from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError
@@ -54,7 +55,7 @@ class PipelineCourier:
         sent, told = self._start(steps, *self._bind_first(steps, args, kwargs), option)
         if not self._left_to_batch(sent, told):
             with _telling(told):
-                self._courier._confirm(sent)
+                sent.confirm()
         return sent.outcome
 
     async def launch_async(
@@ -64,7 +65,7 @@ class PipelineCourier:
         sent, told = self._start(steps, *self._bind_first(steps, args, kwargs), option)
         if not self._left_to_batch(sent, told):
             with _telling(told):
-                await self._courier._confirm_async(sent)
+                await sent.confirm_async()
         return sent.outcome
 
     def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
@@ -84,7 +85,7 @@ class PipelineCourier:
         entry = self._registry.get(steps[0].name)
         return (list_of(entry) if steps[0].each else entry).contract.bind(args, kwargs)
 
-    def _left_to_batch(self, sent: _Sent, told: Told) -> bool:
+    def _left_to_batch(self, sent: Sent, told: Told) -> bool:
         if (calls := self._courier._batch.get()) is None:
             return False
         if told is not None:
@@ -94,7 +95,7 @@ class PipelineCourier:
 
     def _start(
         self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
-    ) -> tuple[_Sent, Told]:
+    ) -> tuple[Sent, Told]:
         """Tell middleware, where there is any, and send it."""
         registry, name = self._registry, steps[-1].name
         if self._runtime.closing:
@@ -121,13 +122,13 @@ class PipelineCourier:
         kwargs: Mapping[str, object],
         option: Option,
         headers: Mapping[str, str],
-    ) -> _Sent:
+    ) -> Sent:
         """Poll for the last step's report, then send the first step, which knows the others."""
         registry, runtime, name = self._registry, self._runtime, journey.name
         meta = Meta(name, journey.id, self._adapters.reply_to if store is not None else "")
         outcome = runtime.make(name, journey.id, option)
         outcome._home = _PipelineHome(self._courier, self, journey)
-        sent = _Sent(self._courier, outcome, option, meta, home_wire(registry, journey), store)
+        sent = Sent(self._courier, outcome, option, meta, home_wire(registry, journey), store)
         trip = Trip(registry, option, meta.reply_to, headers, beside=self._adapters.beside_frame)
         sent.confirmation = _NOTHING_SENT
         try:
@@ -143,7 +144,7 @@ class PipelineCourier:
                 self._courier._follow(sent, store.poll(meta))
             sent.confirmation = producer.send(departure)
         except BaseException as error:
-            self._courier._forget(sent)
+            self._courier.drop(sent)
             if runtime.is_closing():
                 raise closed_error(name) from error
             raise
@@ -159,9 +160,9 @@ class PipelineCourier:
         metas = [Meta(step.step.name, step.step_id) for step in steps]
         gone = producer.cancel([*metas, Meta(journey.name, journey.id)])
         if any(gone):
-            for sent in [each for each in list(self._courier._pending) if _is_of(each, journey)]:
+            for sent in [each for each in self._courier._pending.copy() if each.is_of(journey.name, journey.id)]:
                 sent.outcome._deliver(cancelled_report(journey.name, journey.id, sent.option))
-                self._courier._forget(sent)
+                self._courier.drop(sent)
 
 
 class _PipelineHome:
@@ -196,10 +197,6 @@ _NOTHING_SENT = _NothingSent()
 def _telling(told: Told) -> AbstractContextManager[None]:
     """Inside it the broker is asked to confirm the call."""
     return nullcontext() if told is None else told[0].telling(told[1])
-
-
-def _is_of(sent: _Sent, journey: Journey) -> bool:
-    return (sent.meta.name, sent.meta.id) == (journey.name, journey.id)
 
 
 def _need_pipelines(producer: Producer, entries: Sequence[Entry], steps: Sequence[Step], option: Option) -> None:

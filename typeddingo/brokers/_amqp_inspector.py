@@ -12,8 +12,8 @@ from functools import partial
 from typing import NamedTuple
 
 from typeddingo._io.amqp_answer import Answer
+from typeddingo._io.amqp_arrived import ATTEMPTS
 from typeddingo._io.amqp_channel import Channel, Dialogue, count_of
-from typeddingo._io.amqp_consumer import ATTEMPTS
 from typeddingo._io.amqp_errand import Getter, Got, run, run_or
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Message, Route

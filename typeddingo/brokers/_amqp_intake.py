@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from typeddingo._io.amqp_arrived import Arrived
 from typeddingo._io.amqp_clock import ServerClock
-from typeddingo._io.amqp_consumer import Arrived, TaskConsumer
+from typeddingo._io.amqp_consumer import TaskConsumer
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_message import Route
 from typeddingo._io.amqp_topology import TaskQueue

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from typeddingo._io.amqp_arrived import Arrived
 from typeddingo._io.amqp_clock import ServerClock
-from typeddingo._io.amqp_consumer import Arrived
 from typeddingo._io.amqp_link import Link
 from typeddingo._io.amqp_topology import TaskQueue
 from typeddingo._io.gate import Gate

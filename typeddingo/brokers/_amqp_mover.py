@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from typeddingo._io.amqp_answer import Answer
-from typeddingo._io.amqp_consumer import ATTEMPTS, Arrived, TaskConsumer
+from typeddingo._io.amqp_arrived import ATTEMPTS, Arrived
+from typeddingo._io.amqp_consumer import TaskConsumer
 from typeddingo._io.amqp_later import Wait
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo._io.amqp_publisher import Publisher

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from typeddingo._io.amqp_consumer import Arrived
+from typeddingo._io.amqp_arrived import Arrived
 from typeddingo.urgent import Urgent
 
 __all__ = ["Shelf"]

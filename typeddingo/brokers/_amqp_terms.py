@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typeddingo._io.amqp_answer import Answer
-from typeddingo._io.amqp_consumer import EXPIRES
+from typeddingo._io.amqp_arrived import EXPIRES
 from typeddingo._io.amqp_later import LONGEST
 from typeddingo._io.amqp_message import Message
 from typeddingo._io.amqp_topology import TaskQueue
