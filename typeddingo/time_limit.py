@@ -135,7 +135,7 @@ class Timekeeper:
                 del self._running[limit.thread]
                 overdue.pop(limit.thread, None)
                 if limit.fired:
-                    _raise_nothing_in(limit.thread, None)
+                    _raise_nothing()
 
     def stop(self) -> None:
         """End the thread. Idempotent; does not wait."""
@@ -200,6 +200,21 @@ def _struck(limit: Limit) -> bool:
     return struck
 
 
+class _Nothing(BaseException):
+    """Takes the place of what was to be raised."""
+
+
+def _raise_nothing() -> None:
+    """What was to be raised in this thread, and has not been, never is. To take it back is not enough: before Python
+    3.13 the interpreter goes on looking for it at every call, and with a profiler or debugger never gets past."""
+    try:
+        _raise_in(threading.get_ident(), _Nothing)
+        while True:  # it comes at the end of the call or, at the latest, here
+            pass
+    except _Nothing:
+        pass
+
+
 def _can_be_struck(top: FrameType) -> bool:
     """The task's own code runs there, or that of another library which it has called; nothing of ours lies between:
     we might be in the middle of something, on a connection say."""
@@ -232,7 +247,3 @@ _frame_of = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(("PyThreadState
 _raise_in = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
     ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
 )
-_raise_nothing_in = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)(
-    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
-)
-"""Takes back what was to be raised there, and has not been."""

@@ -143,3 +143,10 @@ def mortal(file: str) -> int:
     if len(Path(file).read_text(encoding="utf-8")) < 3:
         os._exit(1)
     raise ConnectionError("not again")
+
+
+def interval(seconds: float) -> tuple[float, float]:
+    """When it ran, by the clock that all processes share."""
+    begin = time.monotonic()
+    time.sleep(seconds)
+    return begin, time.monotonic()

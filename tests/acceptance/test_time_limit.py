@@ -8,6 +8,7 @@ import copy
 import itertools
 import logging
 import queue
+import subprocess
 import sys
 import threading
 import time
@@ -403,3 +404,30 @@ def test_many_threads_with_limits_do_not_disturb_each_other(times: list[float]) 
             assert end.error is None or end.error.code is ErrorCode.TIME_LIMIT
             assert seconds < 0.01 or end.failed
     eventually(lambda: running() == [], "all threads have ended")
+
+
+PROFILED = """
+import sys, time
+from typeddingo import App
+
+def spin() -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        pass
+
+with App("local") as app:
+    task = app.register("spin", spin, timeout=0.05)
+    assert task.call().wait(10).failed
+    sys.setprofile(lambda frame, event, argument: None)
+    assert task.call().wait(10).failed
+    sys.setprofile(None)
+    print("goes on")
+"""
+
+
+def test_a_profiler_or_debugger_gets_on_after_a_limit_was_met() -> None:
+    """Python 3.11 never gets past the beginning of a function while it believes that something is to be raised."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROFILED], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.stdout == "goes on\n", done.stderr

@@ -175,6 +175,13 @@ class Courier:
                 sent.outcome._deliver(cancelled_report(name, id, sent.option))
                 self.drop(sent)
             self._keep_cancelled(name, id)
+        else:
+            self.cancelled_here(name, id)
+
+    def cancelled_here(self, name: str, id: str) -> None:
+        """Workers of this process need not hear of it from the broker."""
+        if self._runtime.working:
+            self._runtime.cancelled.add(name, id)
 
     def _keep_cancelled(self, name: str, id: str) -> None:
         """The report that no worker will make, where somebody may ask for it."""

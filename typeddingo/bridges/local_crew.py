@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from typeddingo._io.timer import Timer
 from typeddingo.bridges.local_life import LocalLife
 from typeddingo.context import Context, Slot
-from typeddingo.execute import Course, Local, by_reference, by_reference_async, through_wire, through_wire_async
+from typeddingo.execute import Course, Life, Local, by_reference, by_reference_async, through_wire, through_wire_async
 from typeddingo.limiter_memory import MemoryLimiter
 from typeddingo.pool import Pool, ThreadPool
 from typeddingo.registry import Entry
 from typeddingo.runtime import Runtime
+from typeddingo.time_limit import Timekeeper
 
 if TYPE_CHECKING:
     from typeddingo.bridges.local_gate import LocalGate
@@ -41,15 +42,8 @@ class LocalCrew:
         """Without workers yet: ``grow`` it."""
         runtime = self._runtime
         marshal, life = runtime.config.marshal_locally, LocalLife(runtime, entry, self._later)
-        if entry.isolation is not None:
-            from typeddingo.execute_isolated import through_child  # few apps have any
-
-            def new_child(slot: Slot[Local]) -> Callable[[Local], None]:
-                return through_child(entry, slot, runtime.children, life)
-
-            return ThreadPool(entry.name, runtime.threads, self._new_slot, new_child, self._shut)
         gate = self._gate(entry, life)
-        if entry.contract.is_async:
+        if entry.contract.is_async and entry.isolation is None:
             from typeddingo.loop_pool import LoopPool  # brings asyncio, which many apps do without
 
             work = through_wire_async if marshal else by_reference_async
@@ -59,13 +53,18 @@ class LocalCrew:
                 return run if gate is None else gate.around_async(run)
 
             return LoopPool(runtime.loop, self._new_slot, new_work, self._shut)
-        kind = through_wire if marshal else by_reference
+        kind = self._in_child if entry.isolation else through_wire if marshal else by_reference
 
         def new_run(slot: Slot[Local]) -> Callable[[Local], None]:
             run = kind(entry, slot, runtime.timekeeper, life)
             return run if gate is None else gate.around(run)
 
         return ThreadPool(entry.name, runtime.threads, self._new_slot, new_run, self._shut)
+
+    def _in_child(self, entry: Entry, slot: Slot[Local], timekeeper: Timekeeper, life: Life) -> Callable[[Local], None]:
+        from typeddingo.execute_isolated import through_child  # few apps have any
+
+        return through_child(entry, slot, self._runtime.children, life)
 
     def _gate(self, entry: Entry, life: LocalLife) -> LocalGate | None:
         """Of a task that is limited."""

@@ -159,6 +159,9 @@ class PipelineCourier:
         steps = [replace(journey, at=at) for at in range(len(journey.steps))]
         metas = [Meta(step.step.name, step.step_id) for step in steps]
         gone = producer.cancel([*metas, Meta(journey.name, journey.id)])
+        for meta, is_gone in zip(metas, gone, strict=False):
+            if not is_gone:
+                self._courier.cancelled_here(meta.name, meta.id)
         if any(gone):
             for sent in [each for each in self._courier._pending.copy() if each.is_of(journey.name, journey.id)]:
                 sent.outcome._deliver(cancelled_report(journey.name, journey.id, sent.option))
