@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.around.conftest import MakeApp
+from tests.servers.proxy import Proxy
 from typeddingo import App, Context, Result, ResultClosed, ResultExpired, Status
 from typeddingo.testing import eventually
 
@@ -123,3 +125,34 @@ def test_on_redis_progress_is_seen_from_another_process_too(redis_url: str) -> N
 
 def _waits() -> str:
     raise NotImplementedError
+
+
+def test_the_results_of_what_has_run_arrive_although_the_app_is_closed(app: App) -> None:
+    ran = list[int]()
+
+    def note(value: int) -> int:
+        ran.append(value)
+        return value
+
+    task = app.register("note", note)
+    app.allocate(task)
+    results = [task.call(number) for number in range(100)]
+    eventually(lambda: len(ran) == 100, "all have run", SECONDS)
+    app.close()
+    assert [result.get(SECONDS) for result in results] == list(range(100))
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("technology", ["redis", "amqp"])
+def test_an_app_without_a_server_closes_soon(request: pytest.FixtureRequest, technology: str) -> None:
+    url = str(request.getfixturevalue(f"{technology}_url"))
+    with Proxy(urlsplit(url).port or 0) as proxy, App(proxy.url(url)) as app:
+        task = app.register("double", double)
+        app.allocate(task)
+        assert task.call(1).get(SECONDS) == 2
+        waiting = app.register("never", double).call(1)
+        proxy.weather.blackhole = True
+        begin = time.monotonic()
+        app.close(0.1)
+        assert time.monotonic() - begin < 15
+        assert waiting.wait(SECONDS).failed

@@ -11,6 +11,7 @@ from tests.redis.bench import NAME, Bench, heard, wait_for
 from tests.servers import RedisServer
 from typeddingo import App, Option, Result
 from typeddingo._io.redis_link import whole
+from typeddingo._io.redis_rows import row
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Parcel
 from typeddingo.errors import ConfigError, ResultClosed, ResultExpired, SendError, WireError
@@ -250,6 +251,15 @@ class TestStrangeThings:
         assert stream.take(5) == [b"sent"]
         bench.ask("FLUSHDB")
         report(backend, b"success", to=backend.reply_to)
+        assert stream.take(10) == [b"success"]
+
+    def test_a_caller_survives_a_clock_that_was_set_back(self, bench: Bench, backend: RedisBackend) -> None:
+        stream = backend.poll(Meta(NAME, "1", backend.reply_to))
+        report(backend, b"sent", to=backend.reply_to)
+        assert stream.take(5) == [b"sent"]
+        bench.ask("FLUSHDB")
+        sizes, data = row([NAME.encode(), b"1", b"success"])
+        bench.ask("XADD", f"tdg:{{{backend.reply_to}}}:replies", "1-1", "s", sizes, "d", data)
         assert stream.take(10) == [b"success"]
 
     def test_a_task_that_is_not_ours_is_refused_and_put_aside(self, bench: Bench) -> None:

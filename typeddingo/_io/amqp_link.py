@@ -73,6 +73,8 @@ class Link:
         self.settings = settings
         self.blocked = False
         """The server takes no messages at the moment."""
+        self.silent = False
+        """Somebody has waited in vain for the server, since it was connected last: others need not."""
         self.connection: SelectConnection | None = None
         """The open connection."""
         self._loop: IOLoop | None = None
@@ -267,6 +269,7 @@ class Link:
             return
         self.connection = connection
         self.refusal = None
+        self.silent = False
         self._opened_at = time.monotonic()
         if self._is_down:
             self._tell(EventLevel.INFO, f"the connection to {self.settings.address} is back")

@@ -72,7 +72,10 @@ class Replies(Receiver):
                 raise reply
             self._last = "0-0"
             return
-        for stream in whole(reply):
+        if not (streams := whole(reply)):
+            # What was read is deleted by now; in a stream that was lost and made anew less may come behind it.
+            self._last = "0-0"
+        for stream in streams:
             self._receive(whole(whole(stream)[1]))
 
     def _receive(self, entries: Sequence[Reply]) -> None:

@@ -191,6 +191,11 @@ class Courier:
         report = self._registry.wire_of(entry).encode_report(cancelled_report(name, id, entry.option))
         reporter.report([Parcel(Meta(name, id), report)])
 
+    @property
+    def pending(self) -> bool:
+        """Some wait for reports."""
+        return bool(self._pending)
+
     def close(self) -> None:
         """End every result that is still pending with a Fail report."""
         for sent in self._pending.copy():

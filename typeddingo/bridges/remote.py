@@ -15,6 +15,7 @@ from typeddingo.bridges.adapters import Adapters, hold, let_go, playable
 from typeddingo.bridges.asked import need_features
 from typeddingo.bridges.courier import Courier
 from typeddingo.bridges.crew import Crew
+from typeddingo.bridges.last_report import LastReport
 from typeddingo.bridges.pipeline_courier import PipelineCourier
 from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ConfigError
@@ -23,7 +24,7 @@ from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
-from typeddingo.runtime import Runtime
+from typeddingo.runtime import Runtime, with_grace
 from typeddingo.terms import AT_ONCE
 from typeddingo.timetable import Timetable
 
@@ -40,6 +41,7 @@ class RemoteBridge(Bridge):
         self._courier = Courier(runtime, registry, self._adapters)
         self._pipelines = PipelineCourier(self._courier, runtime, registry, self._adapters)
         self._crew = Crew(runtime, registry, self._adapters)
+        self._last_report = LastReport(runtime.owner)
         self._lock = threading.RLock()
 
     def join(self, entry: Entry) -> None:
@@ -108,6 +110,8 @@ class RemoteBridge(Bridge):
 
     def close(self, deadline: Deadline) -> None:
         self._crew.close(deadline)
+        deadline = with_grace(deadline)
+        self._hear_the_last(deadline)
         self._courier.close()
         with self._lock:
             held, self._adapters.held = self._adapters.held, []
@@ -117,3 +121,10 @@ class RemoteBridge(Bridge):
             except Exception as error:
                 what = f"closing {type(adapter).__name__} failed: {type(error).__name__}"
                 self._runtime.publish(Role.BRIDGE, EventLevel.ERROR, EventCode.GENERIC, what)
+        self._last_report.join(deadline)
+
+    def _hear_the_last(self, deadline: Deadline) -> None:
+        """The results of what has run here arrive."""
+        reporter, store = self._adapters.reporter, self._adapters.store
+        if self._runtime.working and self._courier.pending and reporter is not None and store is not None:
+            self._last_report.wait(reporter, store, deadline)

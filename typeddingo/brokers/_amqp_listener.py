@@ -27,6 +27,8 @@ from typeddingo.message import Meta
 __all__ = ["AmqpListener"]
 
 CLOSE_SECONDS = 2.0
+SILENT_SECONDS = 0.05
+"""The same, of a server that has not answered another listener."""
 ALONE_WAIT = 5.0
 """Seconds that takers pause for a suspect to run alone; then it goes to whoever has nothing else to do."""
 
@@ -168,8 +170,10 @@ class AmqpListener(Listener):
         if first and not self._link.submit(intake.stop):
             intake.stopped.set()
             intake.leave()
-        if not self._link.is_current:
-            intake.stopped.wait(CLOSE_SECONDS)
+        if not self._link.is_current and not intake.stopped.wait(
+            SILENT_SECONDS if self._link.silent else CLOSE_SECONDS
+        ):
+            self._link.silent = True
 
     def release(self) -> None:
         """Give back what was taken and not settled: the broker closes."""

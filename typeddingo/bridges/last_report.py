@@ -1,0 +1,46 @@
+"""How an app that closes hears of what its own workers have reported. Comes from ``bridges/remote``, goes through the
+reporter to the store and back."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+from typeddingo._io.threads import Deadline, Threads
+from typeddingo.backend import Reporter, Store
+from typeddingo.broker import Parcel
+from typeddingo.errors import TypedDingoError
+from typeddingo.message import Meta
+
+__all__ = ["LastReport"]
+
+NAME = "typeddingo.closing"
+"""Of a task that nobody has sent."""
+
+
+class LastReport:
+    """A report that comes behind all others: where it has arrived, so have they. Sent once."""
+
+    def __init__(self, owner: str) -> None:
+        self._threads = Threads(owner)
+
+    def wait(self, reporter: Reporter, store: Store, deadline: Deadline) -> None:
+        """Until the reports that are stored have reached their results, if that can be."""
+        meta = Meta(NAME, secrets.token_hex(8), store.reply_to)
+        parcel = Parcel(meta, b"-")
+
+        def send() -> None:
+            with contextlib.suppress(TypedDingoError):  # then it is waited for in vain, and not for long
+                reporter.report([parcel])
+
+        with contextlib.suppress(TypedDingoError):
+            stream = store.poll(meta)
+            try:
+                self._threads.start("last report", send)  # without a server that takes longer than there is time
+                stream.take(deadline.left)
+            finally:
+                store.done(meta)
+
+    def join(self, deadline: Deadline) -> None:
+        """After the reporter was closed."""
+        self._threads.join(deadline)
