@@ -9,13 +9,15 @@ import secrets
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import Reporter, Store
 from typeddingo.broker import Parcel
-from typeddingo.errors import TypedDingoError
+from typeddingo.errors import ResultClosed, TypedDingoError
 from typeddingo.message import Meta
 
 __all__ = ["LastReport"]
 
 NAME = "typeddingo.closing"
 """Of a task that nobody has sent."""
+PATIENCE = 2.0
+"""Seconds that a server has for it."""
 
 
 class LastReport:
@@ -30,14 +32,16 @@ class LastReport:
         parcel = Parcel(meta, b"-")
 
         def send() -> None:
-            with contextlib.suppress(TypedDingoError):  # then it is waited for in vain, and not for long
+            try:
                 reporter.report([parcel])
+            except TypedDingoError:  # nor can anything else arrive
+                stream.end(ResultClosed("the last report cannot be sent"))
 
         with contextlib.suppress(TypedDingoError):
             stream = store.poll(meta)
             try:
                 self._threads.start("last report", send)  # without a server that takes longer than there is time
-                stream.take(deadline.left)
+                stream.take(PATIENCE if deadline.left is None else min(deadline.left, PATIENCE))
             finally:
                 store.done(meta)
 
