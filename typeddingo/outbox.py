@@ -147,10 +147,11 @@ class Outbox:
 
 
 def _ended(window: Window, key: Key, item: Finished) -> Sequence[Delivery]:
-    """The run is over: what else was delivered of the same task shares its receipt. One that runs again is not done."""
-    if item.receipt in (Receipt.GIVE_BACK, Receipt.RETRY, Receipt.LATER):
-        return window.forget(key)
-    return window.finish(key, item.parcel)
+    """The run is over: what else was delivered of the same task shares its receipt. One that runs again is not done,
+    nor is one that failed for good: whoever replays it from the dead letters wants it to run."""
+    if item.receipt is Receipt.OK:
+        return window.finish(key, item.parcel)
+    return window.forget(key)
 
 
 class Flusher:
