@@ -47,12 +47,12 @@ class Sent:
     def __init__(
         self, keeper: Keeper, outcome: CallOutcome, option: Option, meta: Meta, wire: Wire, store: Store | None
     ) -> None:
-        self.keeper = keeper
-        self.outcome = outcome
-        self.option = option
-        self.meta = meta
-        self.wire = wire
-        self.store = store
+        self.keeper: Keeper = keeper
+        self.outcome: CallOutcome = outcome
+        self.option: Option = option
+        self.meta: Meta = meta
+        self.wire: Wire = wire
+        self.store: Store | None = store
         self.confirmation: Confirmation | None = None
 
     def is_of(self, name: str, id: str) -> bool:
