@@ -18,8 +18,8 @@ TASKS = pick(40, 400)
 
 def test_a_worker_killed_between_its_failure_and_its_receipt_loses_no_retry(scene: Scene, tmp_path: Path) -> None:
     with scene.caller() as caller:
-        assert caller.send("flaky", "flaky", 2, 0.1)
         dying = scene.worker(tasks=("flaky",), slots=1, die_before_receipt=str(tmp_path / "died"))
+        assert caller.send("flaky", "flaky", 2, 0.1)
         assert dying.process.wait(20) == -9
         scene.worker(tasks=("flaky",), slots=1)
         assert caller.results["flaky"].get(30) == "flaky"

@@ -70,10 +70,10 @@ def test_F08_a_task_longer_than_the_lease_runs_once(scene: Scene) -> None:
 
 def test_F25_a_worker_killed_between_report_and_receipt_reports_once(scene: Scene, tmp_path: Path) -> None:
     with scene.caller() as caller:
+        dying = scene.worker(slots=1, die_before_receipt=str(tmp_path / "died"))
         assert caller.send("task", "note", 0.0)
         values: list[str] = []
         caller.results["task"].on_ok(values.append)
-        dying = scene.worker(slots=1, die_before_receipt=str(tmp_path / "died"))
         assert dying.process.wait(20) == -9
         began = time.monotonic()
         assert caller.results["task"].get(20) == "task"
