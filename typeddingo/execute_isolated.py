@@ -7,9 +7,10 @@ seat of that worker and, from the child's report, to a ``Report`` or the outcome
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from typeddingo.cancelled import TaskKey
 from typeddingo.context import Slot
 from typeddingo.desk import Arrival
 from typeddingo.errors import ErrorCode
@@ -36,7 +37,7 @@ def in_child(
     def run(task: TaskMessage, wire: Wire | None) -> Report[object]:
         assert wire is not None
         assert slot.job is not None
-        return _run(seat, slot, wire, task.name, task.id, slot.job[2].body)
+        return _run(seat, slot, wire, task.name, task.id, slot.job[2].body, task.cancelled_as)
 
     return run
 
@@ -52,7 +53,7 @@ def through_child(entry: Entry, slot: Slot[Any], children: Children, life: Life)
         if option.monitor_progress:
             announce(outcome, option)
         try:
-            report = _run(seat, slot, wire, outcome.name, outcome.id, frame)
+            report = _run(seat, slot, wire, outcome.name, outcome.id, frame, ((outcome.name, outcome.id),))
         except Abandoned:
             outcome._deliver(shutdown_report(outcome.name, outcome.id, option))
             return
@@ -63,14 +64,16 @@ def through_child(entry: Entry, slot: Slot[Any], children: Children, life: Life)
     return run
 
 
-def _run(seat: Seat, slot: Slot[Any], wire: Wire, name: str, id: str, frame: bytes) -> Report[object]:
+def _run(
+    seat: Seat, slot: Slot[Any], wire: Wire, name: str, id: str, frame: bytes, keys: Sequence[TaskKey]
+) -> Report[object]:
     context = slot.context()
 
     def on_progress(body: bytes) -> None:
         with contextlib.suppress(Exception):  # it is no more than a hint
             context._emit(wire.decode_report(Header.from_bytes(body), body))
 
-    answer = seat.run((name, id), frame, context.attempt, on_progress)
+    answer = seat.run(keys, frame, context.attempt, on_progress)
     slot.verdict = answer.verdict
     if answer.failure is not None:
         return failed(name, id, context.option, answer.failure)

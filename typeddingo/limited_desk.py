@@ -67,7 +67,8 @@ class LimitedDesk(Desk):
             self._outbox.add(Finished(None, delivery, Receipt.LATER))
             return None
         if (arrival := super().receive(delivery)) is None:
-            self._limiter.release([want])
+            if not self._runtime.window.is_running(key):  # else it was delivered again, and the place is that run's
+                self._limiter.release([want])
         else:
             self._started[key] = want
         return arrival

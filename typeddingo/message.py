@@ -67,6 +67,11 @@ class TaskMessage:
     def meta(self) -> Meta:
         return Meta(self.name, self.id, self.reply_to)
 
+    @property
+    def cancelled_as(self) -> tuple[tuple[str, str], ...]:
+        """The names and ids under which it may be cancelled: its own, and its pipeline's."""
+        return ((self.name, self.id), *(() if self.journey is None else self.journey.cancelled_as))
+
 
 @_frozen
 class Failure:

@@ -16,7 +16,7 @@ from typeddingo.broker import Delivery, Listener, Parcel, Producer, Receipt, set
 from typeddingo.errors import SendError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.message import Meta
-from typeddingo.patience import patiently
+from typeddingo.patience import may_pass, patiently
 from typeddingo.relay import Relay
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime
@@ -27,6 +27,8 @@ __all__ = ["Finished", "Flusher", "Outbox"]
 
 PAUSE = 0.001
 """Seconds between two looks at what a busy worker cannot see to."""
+LAST_SECONDS = 1.0
+"""For the last looks."""
 
 
 class Outbox:
@@ -106,16 +108,16 @@ class Outbox:
         try:
             if parcels and self._reporter is not None:
                 self._report(parcels)
-        except SendError as error:
+        except Exception as error:
+            if not isinstance(error, SendError) or may_pass(error):  # it is the reporter's fault: the tasks run again
+                for item in items:
+                    self._tell(item, f"its report could not be stored, the task is given back: {type(error).__name__}")
+                self._settle([item._replace(receipt=Receipt.GIVE_BACK) for item in items])
+                return False
             if len(items) > 1:  # one of them is refused: find out which
                 sent = [self._send([item]) for item in items]  # every one of them, whatever became of the others
                 return all(sent)
             self._tell(items[0], f"its report was refused and is lost: {type(error).__name__}")
-        except Exception as error:  # an unreachable reporter, whatever it raises: the tasks run again
-            for item in items:
-                self._tell(item, f"its report could not be stored, the task is given back: {type(error).__name__}")
-            self._settle([item._replace(receipt=Receipt.GIVE_BACK) for item in items])
-            return False
         self._settle(items)
         return True
 
@@ -197,10 +199,18 @@ class Flusher:
     def _loop(self) -> None:
         while not self._stopped:
             self._wake.wait()
-            self._wake.clear()
-            if not self._soon:
-                time.sleep(PAUSE)
-            self._armed = self._soon = False
-            again = [chore() for chore in self._chores]  # every one of them
-            if any(again):
-                self.arm()
+            self._round()
+        deadline = Deadline(LAST_SECONDS)
+        while self._round() and not deadline.passed:
+            pass  # something has ended while what ended before it was on its way
+
+    def _round(self) -> bool:
+        """True: there is more."""
+        self._wake.clear()
+        if not self._soon:
+            time.sleep(PAUSE)
+        self._armed = self._soon = False
+        again = [chore() for chore in self._chores]  # every one of them
+        if any(again):
+            self.arm()
+        return any(again)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -87,9 +88,10 @@ class ThreadPool(Pool[J]):
     def grow(self, count: int) -> int:
         for done in range(count):
             slot = self._new_slot()
+            run = self._work(slot)  # here: what it raises is for whoever asked for a worker
             self._slots.append(slot)
             try:
-                self._threads.start(f"{self._name}-{len(self._slots)}", functools.partial(self._loop, slot))
+                self._threads.start(f"{self._name}-{len(self._slots)}", functools.partial(self._loop, slot, run))
             except RuntimeError:  # the system has no more threads
                 self._slots.remove(slot)
                 return count - done
@@ -122,9 +124,9 @@ class ThreadPool(Pool[J]):
     def join(self, deadline: Deadline) -> None:
         self._threads.join(deadline)
 
-    def _loop(self, slot: Slot[J]) -> None:
+    def _loop(self, slot: Slot[J], run: Callable[[J], None]) -> None:
         current_slot.set(slot)
-        get, run, urgent = self._queue.get, self._work(slot), self._urgent.heap
+        get, urgent = self._queue.get, self._urgent.heap
         while (job := get()) is not None:
             if urgent:
                 job = self._most_urgent(job)
@@ -132,7 +134,11 @@ class ThreadPool(Pool[J]):
             if self.closed:  # looked at after the slot is set: whoever closes sees the job in one of the two places
                 self._refuse(job)
             else:
-                run(job)
+                try:
+                    run(job)
+                except Exception:  # our own mistake: the job ends, and its worker goes on
+                    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+                    self._refuse(job)
             slot.job = job = None
         self._queue.put(None)
 

@@ -167,7 +167,7 @@ class AsyncWorkers:
 
     def cancel(self, key: TaskKey) -> None:
         """End the coroutine that runs this task, if one does. From any thread; does not wait."""
-        self._pool.cancel(lambda arrival: (arrival[0].name, arrival[0].id) == key)
+        self._pool.cancel(lambda arrival: key in arrival[0].cancelled_as)
 
     def close(self) -> None:
         """Start no more; what waits is given back."""

@@ -327,3 +327,17 @@ def test_the_state_is_checked() -> None:
 
 
 def _nothing() -> None: ...
+
+
+def test_what_a_schedule_starts_first_has_it(life: Life) -> None:
+    states: list[Database] = []
+    app = App("local", lifespan=life.chosen)
+
+    @app.every(seconds=0.1)
+    @app.task(name="tick")
+    def tick() -> None:
+        states.append(current_context().state(Database))
+
+    with app:
+        eventually(lambda: len(states) >= 2, "it ran twice", SECONDS)
+    assert set(map(id, states)) == {id(life.database)}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance import apart
-from typeddingo import App, ErrorCode, TaskFailed, each
+from tests.acceptance.test_isolation import lives
+from typeddingo import App, ErrorCode, Middleware, Outgoing, TaskFailed, each
+from typeddingo.testing import eventually
 
 LONG = 60.0
 """A child imports a program first."""
@@ -183,3 +186,80 @@ def test_a_time_limit_makes_room_for_the_next(app: App) -> None:
         first.get(LONG)
     assert caught.value.code is ErrorCode.TIME_LIMIT
     assert second.get(LONG) == 2
+
+
+@pytest.mark.timeout(180)
+def test_headers_reach_a_task_in_a_child_process(app: App) -> None:
+    class Tenants(Middleware):
+        def before_send(self, call: Outgoing) -> None:
+            call.headers["tenant"] = "north"
+
+    app.add_middleware(Tenants())
+    tenant = app.register("tenant", apart.tenant, isolation="process", context=True)
+    app.allocate(tenant, 1)
+
+    @app.task(name="start")
+    def start() -> None: ...
+
+    app.allocate(start, 1)
+    assert tenant.call().get(LONG) == "north"
+    assert (start | tenant).call().get(LONG) == "north"
+
+
+@pytest.mark.timeout(180)
+def test_a_running_step_is_killed_when_its_pipeline_is_cancelled(app: App, tmp_path: Path) -> None:
+    notes = [str(tmp_path / str(number)) for number in range(2)]
+    stubborn = app.register("stubborn", apart.stubborn, isolation="process")
+
+    @app.task(name="start")
+    def start() -> list[str]:
+        return notes
+
+    @app.task(name="end")
+    def end(nothing: list[None]) -> None: ...
+
+    for task in (start, stubborn, end):
+        app.allocate(task, 2)
+    result = (start | each(stubborn) | end).call()
+    eventually(lambda: all(Path(note).exists() for note in notes), "both run", LONG)
+    result.cancel()
+    with pytest.raises(TaskFailed) as caught:
+        result.get(LONG)
+    assert caught.value.code is ErrorCode.CANCELLED
+    eventually(lambda: not any(lives(int(Path(note).read_text())) for note in notes), "both are killed", LONG)
+
+
+def test_a_pipeline_is_cancelled_by_its_id(app: App) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    @app.task(name="first")
+    def first(number: int) -> int:
+        started.set()
+        release.wait(LONG)
+        return number
+
+    @app.task(name="second")
+    def second(number: int) -> int:
+        return number
+
+    app.allocate(first, 1)
+    app.allocate(second, 1)
+    result = (first | second).call(1)
+    assert started.wait(LONG)
+    app.cancel(second, result.id)
+    if app._where != "local":  # pyright: ignore[reportPrivateUsage]  # by id only the last step is known there
+        result.cancel()
+    release.set()
+    with pytest.raises(TaskFailed) as caught:
+        result.get(LONG)
+    assert caught.value.code is ErrorCode.CANCELLED
+
+
+@pytest.mark.timeout(180)
+def test_a_schedule_starts_a_task_in_a_child_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = tmp_path / "note"
+    monkeypatch.setenv("APART_NOTE", str(note))
+    app = App("local")
+    app.every(seconds=0.2)(app.register("ticks", apart.ticks, isolation="process", workers=1))
+    with app:
+        eventually(lambda: note.exists() and len(note.read_text(encoding="utf-8")) >= 3, "it ran three times", LONG)

@@ -9,11 +9,16 @@ import asyncio
 import threading
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import pytest
 
 from tests.unit.by_hand import SECONDS
 from typeddingo import App, ConfigError, Result
+from typeddingo.backends.local import LocalBackend
+from typeddingo.broker import Confirmation, Parcel
+from typeddingo.brokers.local import LocalNamedBroker
+from typeddingo.testing import eventually
 
 SLACK = 0.05
 """Seconds: a start is allowed, and noted a little later."""
@@ -177,3 +182,35 @@ def test_a_limit_is_a_number_and_a_time(limit: str) -> None:
 def test_the_most_that_run_is_a_number(most: int) -> None:
     with App("local") as app, pytest.raises(ConfigError, match="max_running: expected"):
         app.task(max_running=most)
+
+
+def test_a_task_that_is_delivered_again_while_it_runs_keeps_its_place() -> None:
+    sent: list[Parcel] = []
+
+    class Repeats(LocalNamedBroker):
+        def send(self, parcels: Sequence[Parcel]) -> Confirmation:
+            sent.extend(parcels)
+            return super().send(parcels)
+
+    ledger, release, broker = Ledger(), threading.Event(), Repeats()
+    with App("remote") as app:
+        app.use(broker)
+        app.use(LocalBackend())
+
+        @app.task(name="work", max_running=1)
+        def work(number: int) -> None:
+            ledger.begin(number)
+            release.wait(LONG)
+            ledger.end()
+
+        app.allocate(work, 4)
+        first = work.call(1)
+        eventually(lambda: ledger.order == [1], "it runs")
+        LocalNamedBroker.send(broker, sent[:1]).wait(LONG)
+        time.sleep(0.2)  # nothing tells when it has been handed out again
+        second = work.call(2)
+        time.sleep(0.2)  # for a start that must not be
+        assert ledger.order == [1]
+        release.set()
+        wait_for([first, second])
+        assert (ledger.most, ledger.order) == (1, [1, 2])

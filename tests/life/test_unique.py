@@ -12,7 +12,18 @@ import pytest
 
 from tests.life.test_retries import start
 from tests.unit.by_hand import SECONDS
-from typeddingo import App, ConfigError, ErrorCode, QueueFull, ResultClosed, Task, TaskFailed, Tasks
+from typeddingo import (
+    App,
+    ConfigError,
+    ErrorCode,
+    Middleware,
+    Outgoing,
+    QueueFull,
+    ResultClosed,
+    Task,
+    TaskFailed,
+    Tasks,
+)
 from typeddingo.testing import eventually
 
 
@@ -379,3 +390,23 @@ def test_a_collection_and_a_method_have_keys_too() -> None:
 def test_the_time_is_a_number_of_seconds(seconds: float) -> None:
     with App("local") as app, pytest.raises(ConfigError, match="unique_for: expected a number of seconds"):
         app.task(unique_for=seconds)
+
+
+def test_a_call_that_could_not_be_sent_stands_for_nobody(app: App) -> None:
+    class Refuses(Middleware):
+        def before_send(self, call: Outgoing) -> None:
+            if refuses:
+                raise ValueError("not now")
+
+    refuses = [True]
+    app.add_middleware(Refuses())
+    task = app.register("once", same, unique_for=60)
+    app.allocate(task, 1)
+    with pytest.raises(ValueError, match="not now"):
+        task.call(3)
+    refuses.clear()
+    assert task.call(3).get(SECONDS) == 3
+
+
+def same(number: int) -> int:
+    return number

@@ -8,12 +8,14 @@ import time
 from tests.inside import inside
 from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, send, take, wait_for
 from tests.servers import RedisServer
+from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import RedisLink, whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._redis_listener import RedisListener
-from typeddingo.brokers._redis_queue import RedisQueue
+from typeddingo.brokers._redis_queue import RedisQueue, Taken
+from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.testing import eventually
 
@@ -288,3 +290,34 @@ class TestReceipts:
         broker.close()
         assert time.monotonic() - start < 5
         held[0].settle(Receipt.OK)
+
+    def test_how_often_it_killed_is_kept_when_it_is_put_off_without_having_run(self, bench: Bench) -> None:
+        broker = bench.broker("lease=0.3&max_deliveries=3")
+        listener = broker.add_listener(NAME, 1)
+        assert list(listener.take(1, 0.05)) == []
+        send(broker, parcel("suspect"))
+        bench.die_with(1)
+        (suspect,) = take(listener)
+        assert suspect.attempt == 2
+        listener.close()
+        suspect.settle(Receipt.LATER)
+        bench.die_with(1)
+        other = bench.broker("lease=0.3&max_deliveries=3").add_listener(NAME, 1)
+        (third,) = take(other)
+        assert (third.body, third.attempt) == (suspect.body, 3)
+        third.settle(Receipt.RETRY)
+        (retried,) = take(other)
+        assert retried.attempt == 1, "it has run to its end"
+        retried.settle(Receipt.OK)
+
+    def test_another_one_is_not_run_beside_others_because_one_of_before_was(self) -> None:
+        clock, gate = [1.0], Gate()
+        assert gate.enter(1)
+        suspects = Suspects(gate, lambda: None, clock=lambda: clock[0])
+        tried = Taken(b"1-1", b"", "", 2)
+        assert suspects.claim(lambda: [tried]) == []
+        clock[0] = 3600.0
+        assert suspects.claim(lambda: [tried]) == []
+        while not suspects.claim(lambda: [tried]):
+            clock[0] += 3
+        assert 3660 < clock[0] < 3670

@@ -12,6 +12,7 @@ import pytest
 from tests.inside import inside
 from tests.redis.bench import NAME, STREAM, Bench, frame, heard, parcel, send, take
 from tests.servers import RedisServer
+from typeddingo import App
 from typeddingo._io.redis_link import whole
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Parcel, Receipt
@@ -282,6 +283,31 @@ class TestNoAnswer:
         again.settle(Receipt.OK)
         eventually(lambda: length(own_bench) == 0, "all are settled")
         own_server.ask("CONFIG", "SET", "maxmemory", "0")
+
+    def test_a_worker_that_comes_to_a_full_server_takes_its_tasks(
+        self, own_server: RedisServer, own_bench: Bench
+    ) -> None:
+        app = App(own_bench.url)
+        own_bench.closes(app.close)
+
+        @app.task(name="narrow", max_running=1)
+        def narrow(number: int) -> int:
+            return number
+
+        results = [narrow.call(number) for number in range(3)]
+        own_server.ask("CONFIG", "SET", "maxmemory", "1")
+        try:
+            app.allocate(narrow, 2)
+            assert [result.get(20) for result in results] == [0, 1, 2]
+        finally:
+            own_server.ask("CONFIG", "SET", "maxmemory", "0")
+
+    def test_a_batch_of_many_names_is_bounded_for_each_of_them(self, bench: Bench) -> None:
+        broker = bench.broker("max_length=100")
+        many = [parcel(name="many") for _ in range(90)] + [parcel(name=f"name{number}") for number in range(300)]
+        send(broker, *many)
+        with pytest.raises((QueueFull, SendUnknown)):
+            send(broker, *[parcel(name=f"new{number}") for number in range(260)], *[parcel(name="many")] * 20)
 
 
 def _calls(bench: Bench) -> int:

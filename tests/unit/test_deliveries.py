@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.by_hand import SECONDS, until
 from typeddingo import (
     Ack,
     App,
+    BrokerBlocked,
     Config,
     Confirmation,
     ConnectionLost,
@@ -22,10 +24,12 @@ from typeddingo import (
     Parcel,
     Receipt,
     Status,
+    patience,
 )
-from typeddingo._io.threads import Deadline
+from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backends.local import LocalBackend
 from typeddingo.brokers.local import LocalNamedBroker
+from typeddingo.outbox import Flusher
 from typeddingo.task_run import TaskRun
 
 
@@ -301,3 +305,48 @@ def test_an_async_task_that_nobody_called_starts_no_loop_to_end_it(
     app.close()
     assert [name for name in started if name.endswith("-loop")] == []
     assert running() == []
+
+
+def test_a_task_whose_report_cannot_be_stored_for_long_is_given_back(
+    make: Make, backend: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.05)
+    blocked = [True]
+
+    def report(parcels: Sequence[Parcel]) -> None:
+        if blocked:
+            time.sleep(0.1)  # longer than patience lasts
+            blocked.pop()
+            raise BrokerBlocked("it takes nothing at the moment")
+        Slow.report(backend, parcels)
+
+    monkeypatch.setattr(backend, "report", report)
+    broker = Seen()
+    app = make(broker, Config())
+    task = app.register("add", add)
+    app.allocate(task)
+    assert task.call(1, 2).get(SECONDS) == 3
+    until(lambda: [receipt for batch in broker.settled for _, receipt in batch] == [Receipt.GIVE_BACK, Receipt.OK])
+
+
+def test_what_ends_while_the_last_reports_are_sent_is_reported_too(backend: Slow) -> None:
+    done: list[int] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def chore() -> bool:
+        if not done:
+            first.set()
+            assert go_on.wait(SECONDS)
+            done.append(1)
+            return True
+        done.append(2)
+        return False
+
+    flusher = Flusher(Threads("test"))
+    flusher.look_after(chore)
+    flusher.arm(soon=True)
+    assert first.wait(SECONDS)
+    flusher.stop()
+    go_on.set()
+    assert flusher.join(Deadline(SECONDS)) == []
+    assert done[:2] == [1, 2]

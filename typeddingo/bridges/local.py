@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from weakref import WeakValueDictionary
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo._io.timer import Timer
@@ -20,6 +21,7 @@ from typeddingo.bridge import Bridge, closed_error, need_child, need_counts
 from typeddingo.bridges.local_announcing import Put, PutOn, announced
 from typeddingo.bridges.local_crew import LocalCrew
 from typeddingo.bridges.local_pipeline import LocalPipeline
+from typeddingo.bridges.local_unique import LocalUnique
 from typeddingo.broker import Adapter, Parcel
 from typeddingo.brokers._local_timetable import LocalTimetable
 from typeddingo.cancelled import TaskKey
@@ -27,7 +29,6 @@ from typeddingo.entries import list_of
 from typeddingo.errors import ConfigError, QueueFull
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.execute import Course, Local
-from typeddingo.firsts import Firsts
 from typeddingo.journey import Journey, Step
 from typeddingo.message import Meta, TaskMessage
 from typeddingo.option import Option
@@ -51,10 +52,12 @@ class LocalBridge(Bridge):
         self._registry = registry
         self._lock = threading.Lock()
         self._pools: dict[str, Pool[Local]] = {}
-        self._firsts: Firsts[CallOutcome] = Firsts(time.monotonic)
+        self._unique = LocalUnique()
         self._later: Timer[Local] = Timer("later", Threads(runtime.owner), self._due)
         self._crew = LocalCrew(runtime, self._later, self._shut)
         self._timetable = LocalTimetable(self._send_due)
+        self._pipelines: WeakValueDictionary[TaskKey, LocalPipeline] = WeakValueDictionary()
+        """Those that run, and some that somebody still has the result of."""
         runtime.cancelled.watch(self._cancel)
 
     def join(self, entry: Entry) -> None:
@@ -110,11 +113,14 @@ class LocalBridge(Bridge):
             raise closed_error(name)
         if max_length is not None and self._pools[steps[0].name].waiting() >= max_length:
             raise QueueFull(f"task {steps[0].name!r}: {max_length} calls are waiting already; call again later")
+        for entry in (self._registry.get(step.name) for step in steps):
+            if not self._pools[entry.name].size:
+                need_child(entry)
         id = self._registry.id_maker_of(self._registry.get(name)).new_id(name)
         outcome = self._runtime.make(name, id, option)
         journey = Journey(id, steps)
         pipeline = LocalPipeline(self._runtime, self._registry, journey, outcome, option, self._put_step)
-        outcome._home = pipeline
+        outcome._home = self._pipelines[name, id] = pipeline
         if (hooks := self._registry.get(name).hooks).sends:
             told = hooks.announce(name, id, option)
             pipeline.headers = {**told.headers}
@@ -142,7 +148,7 @@ class LocalBridge(Bridge):
             self._runtime.begin_work()
         if self._runtime.config.marshal_locally or entry.isolation:
             wire = self._registry.wire_of(entry)
-            frame = wire.encode_task(TaskMessage(entry.name, step.id, args, kwargs, option))
+            frame = wire.encode_task(TaskMessage(entry.name, step.id, args, kwargs, option, headers=headers))
             call = (step, wire, frame, option, course)
         if option.terms is AT_ONCE:
             pool.put(call)
@@ -175,7 +181,7 @@ class LocalBridge(Bridge):
 
     def parcel(self, entry: Entry, id: str, option: Option) -> Parcel:
         frame = b""
-        if self._runtime.config.marshal_locally:
+        if self._runtime.config.marshal_locally or entry.isolation:
             frame = self._registry.wire_of(entry).encode_task(TaskMessage(entry.name, id, option=option))
         return Parcel(Meta(entry.name, id), frame, option.terms)
 
@@ -208,7 +214,10 @@ class LocalBridge(Bridge):
         """Nothing is kept but what the caller holds."""
 
     def cancel(self, name: str, id: str) -> None:
-        self._runtime.cancelled.add(name, id)
+        if (pipeline := self._pipelines.get((name, id))) is not None:
+            pipeline.cancel(name, id)
+        else:
+            self._runtime.cancelled.add(name, id)
 
     def _compile(self, entry: Entry, pool: Pool[Local]) -> Send:
         """The hot path of a local call: what does not change between calls is bound beforehand."""
@@ -219,6 +228,7 @@ class LocalBridge(Bridge):
         runtime = self._runtime
         wire = self._registry.wire_of(entry) if runtime.config.marshal_locally or entry.isolation else None
         at_once = AT_ONCE if entry.unique_for is None else None
+        first_of, not_sent = self._unique.first_of, self._unique.not_sent
         write, usual = wire.plain.write_call if wire else None, entry.option if entry.option == Option() else Option()
 
         def send(args: tuple[object, ...], kwargs: Mapping[str, object], option: Option | None = None) -> CallOutcome:
@@ -244,10 +254,14 @@ class LocalBridge(Bridge):
                 call = (outcome, wire, frame, option, None)
             if option.terms is at_once:
                 put(call)
-            elif (first := self._first(entry, outcome, args, kwargs)) is not outcome:
+            elif (first := first_of(entry, outcome, args, kwargs)) is not outcome:
                 return first
             else:
-                put_on(option.terms, call)
+                try:
+                    put_on(option.terms, call)
+                except BaseException:
+                    not_sent(entry, outcome, args, kwargs)
+                    raise
             if not pool.size:
                 self._start_default(entry, pool)
             if pool.closed:  # closed since we looked: whoever sees it last ends the call
@@ -261,7 +275,7 @@ class LocalBridge(Bridge):
         put: Put = pool.put
         put_on: PutOn = self._put_on
         if entry.hooks.sends:
-            put, put_on = announced(entry.hooks, put, put_on)
+            put, put_on = announced(entry.hooks, put, put_on, travels=entry.isolation is not None)
         if self._runtime.lifespan is not None:
             put, put_on = self._in_life(pool, put, put_on)
         return put, put_on
@@ -295,22 +309,11 @@ class LocalBridge(Bridge):
                 call: Local = (outcome, self._registry.wire_of(entry), parcel.body, option, None)
             else:
                 call = (outcome, (), {}, option, None)
-            self._put_on(parcel.terms, call)
             if not (pool := self._pools[entry.name]).size:
+                need_child(entry)
+                self._runtime.begin_work()
                 self._start_default(entry, pool)
-
-    def _first(
-        self, entry: Entry, outcome: CallOutcome, args: tuple[object, ...], kwargs: Mapping[str, object]
-    ) -> CallOutcome:
-        """The call that stands for this one: itself, unless an equal one was made lately."""
-        if (seconds := entry.unique_for) is None:
-            return outcome
-        key = entry.unique_key(args, kwargs)
-        first = self._firsts.claim(entry.name, key, outcome, seconds)
-        if first.nok and not first.option.ignore_report:  # of those nobody knows
-            self._firsts.free(entry.name, key, first)
-            first = self._firsts.claim(entry.name, key, outcome, seconds)
-        return first
+            self._put_on(parcel.terms, call)
 
     def _put_on(self, terms: Terms, call: Local) -> None:
         """A call that waits, expires or is urgent."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from typeddingo.execute import Course, Local
+from typeddingo.header import Header
 from typeddingo.hooks import Hooks
 from typeddingo.middleware import Outgoing
 from typeddingo.terms import Terms
@@ -17,14 +19,18 @@ PutOn: TypeAlias = Callable[[Terms, Local], None]
 """The same for a call that waits, expires or is urgent."""
 
 
-def announced(hooks: Hooks, put: Put, put_on: PutOn) -> tuple[Put, PutOn]:
-    """Both ways in, with the hooks around them. Headers stay beside the call: nothing travels here."""
+def announced(hooks: Hooks, put: Put, put_on: PutOn, *, travels: bool) -> tuple[Put, PutOn]:
+    """Both ways in, with the hooks around them. Headers stay beside the call, unless its frame ``travels``, to a child
+    process."""
 
     def announce(call: Local) -> tuple[Outgoing, Local]:
         outcome, first, second, option, course = call
         told = hooks.announce(outcome.name, outcome.id, option)
         if told.headers:
             course = (course or Course())._replace(headers={**told.headers})
+            if travels:
+                task = first.decode_task(Header.from_bytes(second), second)
+                second = first.encode_task(replace(task, headers=course.headers))
         return told, (outcome, first, second, option, course)
 
     def put_announced(call: Local) -> None:

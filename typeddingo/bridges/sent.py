@@ -102,7 +102,12 @@ class Sent:
                 loop.call_soon_threadsafe(_settle, answered, error)
 
         self.confirmation.add_done_callback(answer)
-        if (error := await answered) is not None:
+        try:
+            error = await answered
+        except BaseException:  # nobody waits any more
+            self.keeper.drop(self)
+            raise
+        if error is not None:
             self.keeper.drop(self)
             raise self._named(error) from error.__cause__
 

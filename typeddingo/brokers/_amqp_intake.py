@@ -31,6 +31,8 @@ Tell: TypeAlias = Callable[[EventLevel, EventCode, str, str, str], object]
 """Publishes an event: how bad, what kind, what, of which task, with which id."""
 
 LOOK_SECONDS = 0.4
+MOST_OURS = 10_000
+"""Ids that are remembered of what was in our hands when connections were lost."""
 """Between looks at whether less should be held: what goes back is with others within a second."""
 
 
@@ -155,7 +157,9 @@ class Intake:
             ours = [*self.shelf.clear(), *self.held.values()]
             if self.closed:
                 self.held.clear()  # they come again, to others
-        self._ours = {message.id for message in ours if message.id}
+        if len(self._ours) > MOST_OURS:
+            self._ours.clear()
+        self._ours |= {message.id for message in ours if message.id}  # of an earlier loss some may not have come yet
         self.leave()
 
     def cancelled(self) -> None:
@@ -192,7 +196,9 @@ class Intake:
         self._consumer.when_sent(then)
 
     def bury(self, refused: Refused) -> None:
-        """Put a task aside, with its reason."""
+        """Put a task aside, with its reason. One that the server has taken back is another's to judge."""
+        if not self.is_ours(refused.message):
+            return
         if refused.receipt is Receipt.WORKER_NOT_FOUND:
             code, why = EventCode.WORKER_NOT_FOUND, "no worker here runs a task of this name"
         elif refused.receipt is Receipt.FAILED:
@@ -210,7 +216,8 @@ class Intake:
         if self._queue.life is None or not self._consumer.holds(message):
             self._consumer.nack(message.epoch, [message.tag], requeue=True)
             return
-        message.retries = put_off.retries
+        if put_off.retries > message.retries:  # it has run to its end: who died with it before does not count any more
+            message.retries, message.attempts = put_off.retries, 0
         self._move(1)
         wait = self._queue.life.wait(put_off.seconds, message.priority)
         self._mover.put_off(self._consumer, wait, message, self._moved)

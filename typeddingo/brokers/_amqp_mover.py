@@ -56,10 +56,11 @@ class Mover:
         self._publish(_Move(consumer, route, message, done, message.kept | {ATTEMPTS: attempts}))
 
     def put_off(self, consumer: TaskConsumer, wait: Wait, message: Arrived, done: Callable[[], object]) -> None:
-        """Where it waits until it is handed out again. Of workers that died with it nothing is kept."""
+        """Where it waits until it is handed out again."""
         # Declared anew after each reconnect: a server that is killed may have lost a queue that it has just confirmed.
         self._publisher.announce(wait.route)
-        self._publish(_Move(consumer, wait.route, message, done, message.kept | wait.headers))
+        attempts: dict[str, object] = {ATTEMPTS: message.attempts} if message.attempts else {}
+        self._publish(_Move(consumer, wait.route, message, done, message.kept | attempts | wait.headers))
 
     def bury(
         self,

@@ -182,6 +182,8 @@ class Uniques(Station):
             return None
         if time.monotonic() - since > TURN / 2:
             return _NotYet()
+        if job.done:  # its time was over meanwhile, and its caller was told that it is not sent
+            return None
         job.handed = True
         self._publisher.publish([job.message])
         error = yield self._answer_to(job, job.message.answer)

@@ -38,6 +38,10 @@ class CancelledHere:
         """``learn`` reads the reply. What was said a moment ago may have grown."""
         return self._queue.cancelled(self._since - BACK)
 
+    def news(self) -> Command:
+        """What was said since: before every take, while a thousand may have been cancelled a moment ago."""
+        return self._queue.cancelled(self._since)
+
     def learn(self, reply: Reply) -> None:
         """Tell what is new."""
         flat = [each for each in whole(reply) if isinstance(each, bytes)]

@@ -55,11 +55,11 @@ def compose(
     calls: list[Call] = []
     members: list[Sequence[int]] = []
     for together in groups:
+        # The first call that has tasks of a name speaks for the others: they are one batch.
         needed = dict(Counter(parcel.meta.name for parcel, _, _ in together)) if bound else {}
         for chunk in _chunks(together):
             calls.append(_call(keys, bound, chunk, needed))
             members.append(sorted({at for _, _, at in chunk}))
-            needed = {}  # the first call speaks for the others: they are one batch
     for task in unique:
         store = _call(keys, bound, [task], {task[0].meta.name: 1} if bound else {})
         calls.append(if_first(keys, store, task[0]))

@@ -50,7 +50,7 @@ end
 for _, entry in ipairs(some) do
   local fields, is = {}, entry[2]
   for i = 1, #is, 2 do
-    local gone = is[i] == 'why' or is[i] == 'times' or is[i] == 'n' or is[i] == 'e'
+    local gone = is[i] == 'why' or is[i] == 'times' or is[i] == 'n' or is[i] == 'e' or is[i] == 'd'
     if not gone then fields[#fields + 1] = is[i]; fields[#fields + 1] = is[i + 1] end
   end
   redis.call('XADD', KEYS[1], '*', unpack(fields))

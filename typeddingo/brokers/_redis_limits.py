@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -76,10 +77,14 @@ class RedisLimiter(Limiter):
                 self._threads.start("limits", self._run)
 
     def _run(self) -> None:
+        renew_at = time.monotonic() + self._lease / 3
         while not self._closed:
-            woken = self._wake.wait(self._lease / 3)
+            self._wake.wait(max(0.0, renew_at - time.monotonic()))
             self._wake.clear()
-            self._try(self._releases() if woken else self._renewals())
+            self._try(self._releases())
+            if time.monotonic() >= renew_at:
+                renew_at = time.monotonic() + self._lease / 3
+                self._try(self._renewals())
 
     def _try(self, commands: Sequence[Command], seconds: float | None = None) -> None:
         """What fails is made good for by the next one, or by the end of the lease."""
@@ -117,7 +122,8 @@ class RedisLimiter(Limiter):
         return [self._keys.limit(want.name, want.key, what) for what in ("starts", "running", "hold", "line", "due")]
 
 
-_ASK = Script(f"""
+_ASK = Script(
+    f"""
 -- KEYS: when the latest started, until when those count that run, when they began and how long they run, the tickets of
 -- those that wait, when they should be back. ARGV: id, starts in a window (0: no bound), microseconds of it, how many
 -- run at most (0: no bound), microseconds of a lease, thousandths by which a guess is spread
@@ -193,16 +199,21 @@ end
 redis.call('ZADD', KEYS[5], text(now + wait), id)
 for at = 4, 5 do redis.call('PEXPIRE', KEYS[at], math.ceil(wait / 1000) + {DAY}) end
 return wait
-""")
+""",
+    always=True,
+)
 """0: it starts. Else the microseconds after which it should ask again."""
 
-_RENEW = Script(f"""
+_RENEW = Script(
+    f"""
 -- KEYS: until when those count that run. ARGV: id, microseconds of a lease
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', time[1] * 1000000 + time[2] + ARGV[2]), ARGV[1])
 redis.call('PEXPIRE', KEYS[1], {DAY})
 return 1
-""")
+""",
+    always=True,
+)
 
 _RELEASE = Script(
     """

@@ -234,6 +234,9 @@ class RedisListener(TurnListener):
                 if (left := count - len(got)) and len(got) >= FEW:  # more came at once
                     self._busy = True
                     got += taken(link.call(self.queue.take(left)))
+        except BaseException:
+            got = []  # what was read already is ours without our knowing, and goes back
+            raise
         finally:
             self._blocked = None
             self._gate.leave(count - len(got))
@@ -269,10 +272,13 @@ class RedisListener(TurnListener):
             if not self.cancelled.heeded:
                 return taken
         try:
-            seconds, micros = (int(each) for each in whole(link.call(("TIME",))) if isinstance(each, bytes))
+            time, *news = link.pipeline([("TIME",), *([self.cancelled.news()] if self.cancelled.heeded else [])])
+            seconds, micros = (int(each) for each in whole(time) if isinstance(each, bytes))
             now = seconds * 1000 + micros // 1000
-            if self.cancelled.heeded:
-                self.cancelled.learn(link.call(self.cancelled.question()))
+            for reply in news:
+                if isinstance(reply, Refused):
+                    raise reply
+                self.cancelled.learn(reply)
         except BaseException:
             self._gate.leave(len(taken))  # they are ours without our knowing, and go back
             raise

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, Command, RedisLink, Refused, Reply, whole
+from typeddingo._io.redis_link import Call, Command, RedisLink, Reply, whole
 from typeddingo._io.redis_rows import cut
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.brokers._redis_overtaking import TAKE_URGENT
 from typeddingo.brokers._redis_scripts import (
     CLAIM_FREE,
     CLAIM_SUSPECT,
+    CREATE,
     LEAVE,
     LOOK,
     RENEW,
@@ -111,11 +112,7 @@ class RedisQueue:
 
     def create(self, link: RedisLink) -> None:
         """The stream and its group, unless they are there."""
-        try:
-            link.call(("XGROUP", "CREATE", self._stream, GROUP, "0", "MKSTREAM"))
-        except Refused as refused:
-            if refused.code != "BUSYGROUP":
-                raise
+        link.call(Call(CREATE, [self._stream]))
 
     def read(self, count: int, block: float) -> Command:
         """New tasks, waiting for the first: ``read`` below reads the reply. Refused when the group is gone."""

@@ -5,7 +5,8 @@ What is given back belongs to nobody, which is the consumer "free". Every script
 to change is still its caller's, so that a worker which was believed dead does no harm when it wakes up.
 
 Fields of an entry: ``b`` the frame, ``r`` the address of its reports, and where they are asked for ``n`` how often it
-was retried, ``e`` when it expires (milliseconds), ``p`` its priority; of a dead one also ``why`` and ``times``.
+was retried, ``e`` when it expires (milliseconds), ``p`` its priority, ``d`` how many workers had died with it when it
+was put off without having run; of a dead one also ``why`` and ``times``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typeddingo._io.redis_rows import CUT
 from typeddingo.brokers._redis_waiting import FREE, GROUP, WAITING
 
 __all__ = [
-    "TAKE",
+    "CREATE",
     "DIGEST",
     "FULL",
     "CLAIM_FREE",
@@ -32,6 +33,7 @@ __all__ = [
     "SETTLE",
     "SIGNS",
     "SWEEP_CONSUMERS",
+    "TAKE",
 ]
 
 FULL = -1
@@ -134,19 +136,45 @@ local function bury(stream, dead, id, why, times)
 end
 """
 
+_DELIVERED = """
+-- How often it was, with what it was before it was put off unfinished.
+local function delivered(stream, pending)
+  local entry = redis.call('XRANGE', stream, pending[1], pending[1])[1]
+  return pending[4] + (entry and field(entry[2], 'd') or 0)
+end
+"""
+
 _LATER = """
-local function put_off(stream, id, counts, delay, task)
+local function set(fields, name, value)
+  local _, at = field(fields, name)
+  if not at then at = #fields + 2; fields[at - 1] = name end
+  fields[at] = tostring(value)
+end
+
+local function put_off(stream, id, counts, delay, task, times)
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then return end
   local fields, time = entry[2], now()
+  local died = (field(fields, 'd') or 0) + times - 1
   if counts == '1' then
-    local retries, at = field(fields, 'n')
-    if not at then at = #fields + 2; fields[at - 1] = 'n' end
-    fields[at] = tostring((retries or 0) + 1)
+    set(fields, 'n', (field(fields, 'n') or 0) + 1)
+    died = 0  -- it has run to its end
   end
+  if died > 0 or field(fields, 'd') then set(fields, 'd', died) end
   if delay == '0' then store(stream, task, fields, time) else put(stream, 'later', time + delay, task, fields) end
 end
 """
+
+CREATE = Script(
+    f"""
+-- KEYS: stream
+local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], '{GROUP}', '0', 'MKSTREAM')
+if made.err and string.sub(made.err, 1, 9) ~= 'BUSYGROUP' then return made end
+return 1
+""",
+    always=True,
+)
+"""Makes a stream and its group, unless they are there; a script, because a full server must let tasks be taken."""
 
 SETTLE = Script(
     f"""{WAITING}{_BURY}{_LATER}
@@ -167,7 +195,7 @@ for i = 5, #ARGV, 2 do
     redis.call('XCLAIM', KEYS[1], '{GROUP}', '{FREE}', 0, id, 'RETRYCOUNT', math.max(0, times[id] - 1), 'JUSTID')
   else
     local counts, delay, task = string.match(what, '^later (%d) (%d+) (.*)$')
-    if counts then put_off(KEYS[1], id, counts, delay, task)
+    if counts then put_off(KEYS[1], id, counts, delay, task, times[id])
     else bury(KEYS[1], KEYS[2], id, what, times[id]) end
     later = later or counts
     gone[#gone + 1] = id
@@ -254,14 +282,15 @@ return got
 """Takes tasks that were given back. Returns id, fields and the count of deliveries of each."""
 
 CLAIM_SUSPECT = Script(
-    f"""
+    f"""{WAITING}{_DELIVERED}
 -- KEYS: stream. ARGV: owner, lease in milliseconds, how many deliveries there may be
 local old = redis.pcall('XPENDING', KEYS[1], '{GROUP}', 'IDLE', ARGV[2], '-', '+', 1000)
 if old.err then return {{}} end
 for _, entry in ipairs(old) do
-  if entry[2] ~= '{FREE}' and entry[2] ~= ARGV[1] and entry[4] < tonumber(ARGV[3]) then
-    local got = redis.call('XCLAIM', KEYS[1], '{GROUP}', ARGV[1], ARGV[2], entry[1])[1]
-    if got then return {{{{got[1], got[2], entry[4] + 1}}}} end
+  if entry[2] ~= '{FREE}' and entry[2] ~= ARGV[1] then
+    local times = delivered(KEYS[1], entry)
+    local got = times < tonumber(ARGV[3]) and redis.call('XCLAIM', KEYS[1], '{GROUP}', ARGV[1], ARGV[2], entry[1])[1]
+    if got then return {{{{got[1], got[2], times + 1}}}} end
   end
 end
 return {{}}
@@ -271,15 +300,16 @@ return {{}}
 """Takes one task of a worker that shows no sign of life. Returns as ``CLAIM_FREE``."""
 
 LOOK = Script(
-    f"""{WAITING}{_BURY}
+    f"""{WAITING}{_BURY}{_DELIVERED}
 -- KEYS: stream, dead letters. ARGV: owner, lease in milliseconds, how many deliveries there may be
 local old = redis.pcall('XPENDING', KEYS[1], '{GROUP}', 'IDLE', ARGV[2], '-', '+', 1000)
 local suspects, free, buried = 0, 0, {{}}
 for _, entry in ipairs(old.err and {{}} or old) do
   if entry[2] ~= '{FREE}' and entry[2] ~= ARGV[1] then
-    if entry[4] < tonumber(ARGV[3]) then suspects = suspects + 1
+    local times = delivered(KEYS[1], entry)
+    if times < tonumber(ARGV[3]) then suspects = suspects + 1
     else
-      local gone = bury(KEYS[1], KEYS[2], entry[1], 'its worker died ' .. entry[4] .. ' times while it ran', entry[4])
+      local gone = bury(KEYS[1], KEYS[2], entry[1], 'its worker died ' .. times .. ' times while it ran', times)
       redis.call('XACK', KEYS[1], '{GROUP}', entry[1])
       redis.call('XDEL', KEYS[1], entry[1])
       if gone then buried[#buried + 1] = string.sub(gone[2][2], 1, 10000) end

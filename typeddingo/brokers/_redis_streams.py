@@ -6,6 +6,7 @@ dies, and is put aside when it has killed too many of them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -31,6 +32,7 @@ from typeddingo.brokers._redis_sender import Answer, Sending
 from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_timetable import RedisTimetable
 from typeddingo.brokers._redis_unique import freed_of
+from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.inspection import DeadTask, QueueState
 from typeddingo.limits import Limiter
@@ -160,4 +162,8 @@ class Streams(Layout[RedisListener]):
         self._tell_dead(EventCode.DEAD_LETTER, name, frame, "its workers died while they ran it")
 
     def _tell_dead(self, code: EventCode, name: str, frame: bytes, why: str) -> None:
-        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=dead_id(frame))
+        id = dead_id(frame)
+        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=id)
+        free = freed_of(self._keys, Meta(name, id))  # its equals need not wait for what will not come
+        with contextlib.suppress(ConnectionLost, ConfigError):
+            self._server.run(lambda link: link.call(free))

@@ -18,6 +18,8 @@ WAIT = 1.0
 """Seconds for which nothing new is taken, in the hope that what runs ends."""
 PAUSE = 2.0
 """Seconds of work as usual between two such waits."""
+FORGOTTEN = 10.0
+"""Seconds without a try after which a suspect is another one."""
 LONGEST = 60.0
 """Seconds after which a suspect runs beside others: they never end, and it must not wait for ever."""
 
@@ -66,6 +68,7 @@ class Suspects:
                 self._since = None
                 return True
             now = self._clock()
-            self._since = since = self._since or now
-            self._not_before = now + PAUSE
+            if self._since is None or now > self._not_before + FORGOTTEN:
+                self._since = now  # another one: that of before has run elsewhere
+            since, self._not_before = self._since, now + PAUSE
         return now - since > LONGEST and self._gate.enter(1, 0)

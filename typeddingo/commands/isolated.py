@@ -143,7 +143,15 @@ class _Room:
                     self._cancelled = frame.number
             return self._cancelled == number
 
-        return Context(task.name, task.id, task.option, attempt=here.attempt, emit=emit, cancelled=cancelled)
+        return Context(
+            task.name,
+            task.id,
+            task.option,
+            attempt=here.attempt,
+            emit=emit,
+            cancelled=cancelled,
+            headers=task.headers,
+        )
 
     def _runs(self, number: int) -> bool:
         return (here := self._slot.job) is not None and here.number == number

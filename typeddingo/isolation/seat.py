@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -46,8 +46,8 @@ class _Unfit(Exception):
 class _Run:
     """One task that runs here. Changed under the seat's lock."""
 
-    def __init__(self, key: TaskKey, number: int) -> None:
-        self.key = key
+    def __init__(self, keys: Sequence[TaskKey], number: int) -> None:
+        self.keys = keys
         self.number = number
         self.end: Answer | None = None
         """Why the child was killed."""
@@ -68,13 +68,15 @@ class Seat:
         self._idle_since = 0.0
         self._closed = False
 
-    def run(self, key: TaskKey, frame: bytes, attempt: int, on_progress: Callable[[bytes], object]) -> Answer:
-        """Run one task. Raises ``Abandoned``."""
+    def run(
+        self, keys: Sequence[TaskKey], frame: bytes, attempt: int, on_progress: Callable[[bytes], object]
+    ) -> Answer:
+        """Run one task, which may be killed as any of ``keys``. Raises ``Abandoned``."""
         with self._lock:
             if self._closed:
                 raise Abandoned
             self._number += 1
-            run = self._run = _Run(key, self._number)
+            run = self._run = _Run(keys, self._number)
         try:
             child = self._started(run)
             answer = self._exchange(child, run, Frame(Kind.TASK, frame, run.number, attempt), on_progress)
@@ -108,7 +110,7 @@ class Seat:
         """End this task with its process; False: it does not run here. It fails as ``failure`` says, unless it has
         ended just now."""
         with self._lock:
-            if (run := self._run) is None or run.key != key:
+            if (run := self._run) is None or key not in run.keys:
                 return False
             run.end = Answer(failure=failure)
             self._kill_locked()
