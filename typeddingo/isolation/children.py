@@ -38,7 +38,8 @@ class Children:
 
     def kill(self, key: TaskKey, failure: Failure) -> bool:
         """End this task, wherever it runs, with its process. True: it ran here, and fails as ``failure`` says."""
-        return any([seat.kill(key, failure) for seat in self._all()])  # each that runs a part of it
+        killed = [seat.kill(key, failure) for seat in self._all()]  # several may run a part of it
+        return any(killed)
 
     def cancel_all(self) -> None:
         """The app is closing: ``Context.cancelled`` says so in the children as well."""
