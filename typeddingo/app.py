@@ -209,7 +209,7 @@ class App(TaskDecorator, ScheduleDecorator):
         entries = [self._registry.get(_name(task)) for task in tasks] or self._registry.of_queues(queues)
         try:
             for entry in entries:
-                self.allocate(entry.name, count or self._runtime.workers_of(entry), 1)
+                self.allocate(entry.name, self._runtime.workers_of(entry) if count is None else count, 1)
             self._closed.wait()
         finally:
             self.close()

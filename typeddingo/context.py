@@ -71,7 +71,8 @@ class Context:
         state = self._state
         if state is NO_STATE:
             raise ConfigError(
-                "context.state(): there is none; App(lifespan=…) makes it for workers, Context(state=…) for a test"
+                "context.state(): there is none; App(lifespan=…) makes it for workers, though not for the child "
+                "processes of tasks with isolation='process', and Context(state=…) for a test"
             )
         try:
             if isinstance(state, kind):

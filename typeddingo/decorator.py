@@ -66,6 +66,9 @@ class TaskSpec:
     def __post_init__(self) -> None:
         _ = self.bounds  # raises
         need_label(self.queue)
+        _need_workers(self.workers)
+        if not isinstance(self.option, Option):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise ConfigError("option: expected an Option, for example Option(monitor_progress=True)")
         _need_seconds("timeout", self.timeout)
         _need_seconds("hard_timeout", self.hard_timeout)
         _need_seconds("unique_for", self.unique_for)
@@ -286,6 +289,11 @@ class TaskDecorator(abc.ABC):
         )
         handle = cast("type[Task[..., object]]", AsyncTask if contract.is_async else SyncTask)
         return handle(fn, self._add(contract, spec), slot=slot, injected=spec.context)
+
+
+def _need_workers(value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigError("workers: expected a whole number of 1 or more, or None for what the app's Config says")
 
 
 def _need_seconds(what: str, seconds: object) -> None:

@@ -39,11 +39,13 @@ class LimitedDesk(Desk):
         *,
         bounds: Bounds,
         limiter: Limiter,
+        started: dict[Key, Want],
     ) -> None:
+        """``started``: which runs have a place, for all desks of the app."""
         super().__init__(runtime, registry, entry, reporter, flusher, producer)
         self._bounds = bounds
         self._limiter = limiter
-        self._started: dict[Key, Want] = {}
+        self._started = started
 
     def receive(self, delivery: Delivery) -> Arrival | None:
         """See ``Desk.receive``; None also when it was put off."""
@@ -66,30 +68,28 @@ class LimitedDesk(Desk):
             delivery.delay = wait
             self._outbox.add(Finished(None, delivery, Receipt.LATER))
             return None
-        if (arrival := super().receive(delivery)) is None:
-            if not self._runtime.window.is_running(key):  # else it was delivered again, and the place is that run's
-                self._limiter.release([want])
-        else:
-            self._started[key] = want
+        is_ours = self._started.setdefault(key, want) is want  # else it was delivered again, and its run has the place
+        if (arrival := super().receive(delivery)) is None and is_ours:
+            self._release(key)
         return arrival
 
     def finish(self, arrival: Arrival, report: Report[object]) -> None:
         """See ``Desk.finish``."""
-        self._release(arrival)
+        self._release(arrival[-1])
         super().finish(arrival, report)
 
     def finish_or_retry(self, arrival: Arrival, report: Report[object], verdict: Verdict) -> float | None:
         """See ``Desk.finish_or_retry``."""
-        self._release(arrival)
+        self._release(arrival[-1])
         return super().finish_or_retry(arrival, report, verdict)
 
     def give_back(self, arrival: Arrival) -> None:
         """See ``Desk.give_back``."""
-        self._release(arrival)
+        self._release(arrival[-1])
         super().give_back(arrival)
 
-    def _release(self, arrival: Arrival) -> None:
-        if (want := self._started.pop(arrival[-1], None)) is not None:
+    def _release(self, key: Key) -> None:
+        if (want := self._started.pop(key, None)) is not None:
             self._limiter.release([want])
 
     def _key(self, id: str, args: tuple[object, ...], kwargs: dict[str, object]) -> str:

@@ -68,6 +68,10 @@ def _seconds(name: str, value: object) -> float:
     return float(value)
 
 
+FIRST_MOMENT = 0.001
+"""What lies before the epoch is over in any case, and zero says that nothing was asked."""
+
+
 def _moment(name: str, value: object) -> float:
     if not isinstance(value, datetime):
         raise ConfigError(f"option {name}: expected a datetime with a time zone")
@@ -76,7 +80,7 @@ def _moment(name: str, value: object) -> float:
             f"option {name}: a datetime without a time zone means another moment elsewhere: add tzinfo, for example "
             "datetime.now(UTC) + timedelta(minutes=5)"
         )
-    return value.timestamp()
+    return max(FIRST_MOMENT, value.timestamp())
 
 
 def _priority(value: object) -> int:

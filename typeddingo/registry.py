@@ -165,6 +165,7 @@ class Registry:
 
     def add(self, entry: Entry) -> None:
         """A new task. Its marshallers and its id maker must exist."""
+        _need_name(entry.name, self._limits.name)
         self.id_maker_of(entry)
         self._prepare(entry, entry.marshaller, entry.report_marshaller)
         with self._lock:
@@ -257,6 +258,15 @@ class Registry:
                     raise ConfigError(f"no id maker has the id {int(id)}: add it first with app.add_id_maker")
                 maker = self._id_makers[id] = make()
             return maker
+
+
+def _need_name(name: object, limit: int) -> None:
+    from typeddingo.marshallers.guard import name_fits  # loaded with the first task, not with the package
+
+    if not isinstance(name, str) or not name or not name_fits(name, limit):
+        raise ConfigError(
+            f"name: expected a text that can be printed, of at most {limit} bytes; it goes with every call"
+        )
 
 
 def _need_id(what: str, id: object) -> None:

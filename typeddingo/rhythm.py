@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -22,6 +22,7 @@ CatchUp: TypeAlias = Literal["none", "last", "all"]
 
 MICROSECONDS = 1_000_000
 SHORTEST = 0.1
+LONGEST = 10 * 366 * 24 * 3600.0
 FRESH = 60.0
 """Seconds: a run that is no later than this has not been missed."""
 MOST = 100
@@ -53,8 +54,10 @@ class Every(Rhythm):
     def __init__(self, seconds: float) -> None:
         if isinstance(seconds, bool) or not isinstance(cast("object", seconds), (int, float)):
             raise ConfigError("every: expected numbers of seconds, minutes and hours")
-        if not SHORTEST <= seconds < math.inf:
-            raise ConfigError(f"every: expected at least {SHORTEST} seconds, for example every(minutes=5)")
+        if not SHORTEST <= seconds <= LONGEST:
+            raise ConfigError(
+                f"every: expected at least {SHORTEST} seconds and at most ten years, for example every(minutes=5)"
+            )
         self._period = round(seconds * MICROSECONDS)
 
     def after(self, moment: float) -> float:
@@ -80,19 +83,31 @@ class Cron(Rhythm):
         self._spec, self._tz = " ".join(spec.split()), tz
         self._zone = _zone(tz)
         self._simulate = CronSim
+        self._seconds: Sequence[int] = ()
         try:
-            CronSim(spec, datetime.now(UTC))
+            simulated = CronSim(spec, datetime.now(UTC))
         except CronSimError as error:
             raise ConfigError(
                 f"cron({spec!r}): {str(error).lower()}; expected minute, hour, day of the month, month and day of the "
                 'week, for example "*/5 * * * *"'
             ) from error
+        fields = self._spec.split()
+        if len(fields) == 6 and not (fields[1].startswith("*") or fields[2].startswith("*")):
+            # The parser minds clocks that are put forward and back for lines of five fields only.
+            self._seconds = sorted(simulated.seconds)
         if self.after(datetime.now(UTC).timestamp()) is None:
             raise ConfigError(f"cron({spec!r}): this moment never comes")
 
     def after(self, moment: float) -> float | None:
         """See ``Rhythm.after``. In the hour that a clock goes through twice the parser names the first of the two,
         which may lie before ``moment``: then the one that follows is meant."""
+        if self._seconds:
+            minutes = self._spec.partition(" ")[2]
+            for found in self._simulate(minutes, datetime.fromtimestamp(math.floor(moment) - 60, self._zone)):
+                for second in self._seconds:
+                    if (due := found.timestamp() + second) > moment:
+                        return due
+            return None
         for found in self._simulate(self._spec, datetime.fromtimestamp(math.floor(moment), self._zone)):
             if (due := found.timestamp()) > moment:
                 return due

@@ -14,7 +14,7 @@ from functools import partial
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Parcel
-from typeddingo.errors import ConfigError, TypedDingoError
+from typeddingo.errors import ConfigError, QueueFull, TypedDingoError
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.rhythm import CatchUp, Rhythm, chosen, spelled
 from typeddingo.role import Role
@@ -54,6 +54,8 @@ class _Chair:
     told: str = ""
     """The complaint that was published last: a server that is away is told once."""
     warned_of: set[float] = field(default_factory=set[float])
+    one_by_one: bool = False
+    """All that was missed does not fit into the queue at once."""
 
 
 class Scheduler:
@@ -146,8 +148,9 @@ class Scheduler:
             if last is None:  # seen for the first time: from now on
                 fired = seat.fire(None, now, ())
             elif (due := chosen(planned.rhythm, last, now, planned.catch_up)) is not None:
-                fired = self._fire(planned, seat, last, *due)
+                fired = self._fire_what_fits(chair, last, *due)
             else:
+                chair.one_by_one = False
                 following = planned.rhythm.after(max(last, now))
                 self._warn_of_future(chair, last, now)
                 return LOOK if following is None else min(LOOK, max(0.0, following - now))
@@ -155,6 +158,15 @@ class Scheduler:
                 return PAUSE
             beaten = not fired
         return LOOK
+
+    def _fire_what_fits(self, chair: _Chair, last: float, to: float, moments: Sequence[float]) -> bool:
+        if chair.one_by_one and moments:
+            to, moments = moments[0], moments[:1]
+        try:
+            return self._fire(chair.planned, chair.seat, last, to, moments)
+        except QueueFull:
+            chair.one_by_one = True
+            raise
 
     def _fire(self, planned: Planned, seat: Seat, last: float, to: float, moments: Sequence[float]) -> bool:
         name = planned.key.name

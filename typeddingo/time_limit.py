@@ -23,6 +23,8 @@ __all__ = ["Limit", "Timekeeper", "limited", "limited_async", "meet_limit", "ove
 
 AGAIN = 0.002
 """Seconds before another look at a thread that could not be struck."""
+SOON = 100
+"""Rounds of a loop in which what is raised in one's own thread has come."""
 PACKAGE = __name__.partition(".")[0]
 TRANSPARENT = {f"{PACKAGE}.task": frozenset({"__call__", "_run"})}
 """Ours, and yet the task's own code goes on above it: a task that calls another one here."""
@@ -206,13 +208,19 @@ class _Nothing(BaseException):
 
 def _raise_nothing() -> None:
     """What was to be raised in this thread, and has not been, never is. To take it back is not enough: before Python
-    3.13 the interpreter goes on looking for it at every call, and with a profiler or debugger never gets past."""
+    3.13 the interpreter goes on looking for it at every call, and with a profiler or debugger never gets past. The
+    garbage collector must not run meanwhile: a finalizer would meet it in our place."""
+    collects = gc.isenabled()
+    gc.disable()
     try:
         _raise_in(threading.get_ident(), _Nothing)
-        while True:  # it comes at the end of the call or, at the latest, here
+        for _ in range(SOON):  # it comes at the end of the call or, at the latest, here
             pass
     except _Nothing:
         pass
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _can_be_struck(top: FrameType) -> bool:

@@ -67,10 +67,6 @@ class Window:
             self._running[key] = []
             return True
 
-    def is_running(self, key: Key) -> bool:
-        """It was admitted, and has not ended."""
-        return key in self._running
-
     def finish(self, key: Key, parcel: Parcel | None) -> Sequence[Delivery]:
         """Its report is stored. Returns the further deliveries of it that came meanwhile."""
         report = parcel.body if parcel is not None and len(parcel.body) <= LARGEST else None

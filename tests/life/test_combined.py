@@ -221,7 +221,7 @@ def test_a_running_step_is_killed_when_its_pipeline_is_cancelled(app: App, tmp_p
     for task in (start, stubborn, end):
         app.allocate(task, 2)
     result = (start | each(stubborn) | end).call()
-    eventually(lambda: all(Path(note).exists() for note in notes), "both run", LONG)
+    eventually(lambda: all(Path(note).exists() and Path(note).read_text() for note in notes), "both run", LONG)
     result.cancel()
     with pytest.raises(TaskFailed) as caught:
         result.get(LONG)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from tests.inside import inside
 from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, send, take, wait_for
 from tests.servers import RedisServer
@@ -13,6 +15,7 @@ from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import RedisLink, whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.broker import Delivery, Receipt
+from typeddingo.brokers import _redis_suspects
 from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_queue import RedisQueue, Taken
 from typeddingo.brokers._redis_suspects import Suspects
@@ -310,11 +313,14 @@ class TestReceipts:
         assert retried.attempt == 1, "it has run to its end"
         retried.settle(Receipt.OK)
 
-    def test_another_one_is_not_run_beside_others_because_one_of_before_was(self) -> None:
+    def test_another_one_is_not_run_beside_others_because_one_of_before_was(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         clock, gate = [1.0], Gate()
         assert gate.enter(1)
         suspects = Suspects(gate, lambda: None, clock=lambda: clock[0])
         tried = Taken(b"1-1", b"", "", 2)
+        monkeypatch.setattr(_redis_suspects, "WAIT", 0.001)
         assert suspects.claim(lambda: [tried]) == []
         clock[0] = 3600.0
         assert suspects.claim(lambda: [tried]) == []

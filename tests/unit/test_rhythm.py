@@ -130,6 +130,22 @@ def test_in_spring_a_time_that_there_is_not_comes_when_the_clocks_have_been_put_
     ]
 
 
+def test_a_line_with_seconds_minds_both_as_one_without_does() -> None:
+    spring, autumn = datetime(2026, 3, 28, 12, tzinfo=BERLIN), datetime(2026, 10, 24, 12, tzinfo=BERLIN)
+    assert local(Cron("0 30 2 * * *", "Europe/Berlin"), spring, 2) == ["29. 03:00 CEST", "30. 02:30 CEST"]
+    assert local(Cron("0 30 2 * * *", "Europe/Berlin"), autumn, 2) == ["25. 02:30 CEST", "26. 02:30 CET"]
+    moments, moment = list[float](), spring.timestamp()
+    cron = Cron("10,40 30 2 * * *", "Europe/Berlin")
+    for _ in range(3):
+        moment = cron.after(moment) or 0.0
+        moments.append(moment)
+    assert [datetime.fromtimestamp(each, BERLIN).strftime("%d. %H:%M:%S") for each in moments] == [
+        "29. 03:00:10",
+        "29. 03:00:40",
+        "30. 02:30:10",
+    ]
+
+
 def test_in_autumn_a_time_that_comes_twice_is_meant_once_and_an_interval_goes_on() -> None:
     start = datetime(2026, 10, 24, 12, tzinfo=BERLIN)  # in the night to the 25th, the hour from 2 to 3 comes twice
     assert local(Cron("30 2 * * *", "Europe/Berlin"), start, 2) == ["25. 02:30 CEST", "26. 02:30 CET"]

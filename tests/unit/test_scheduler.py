@@ -50,6 +50,7 @@ class Troubled(Timetable):
         self._world = world
         self._inner = inner
         self.ours = True
+        self.room = 100
         self.wakes: list[Callable[[], object]] = []
 
     def take_part(self, key: ScheduleKey, wake: Callable[[], object]) -> Seat:
@@ -72,6 +73,8 @@ class _TroubledSeat(Seat):
         return self._inner.look()._replace(ours=self._table.ours)
 
     def fire(self, before: float | None, to: float, parcels: Sequence[Parcel]) -> bool:
+        if len(parcels) > self._table.room:
+            raise QueueFull("there is no room for all")
         return self._inner.fire(before, to, parcels)
 
     def leave(self) -> None:
@@ -208,3 +211,16 @@ def test_a_line_of_cron_that_never_comes_again_is_waited_for_without_haste(world
     assert Cron("0 0 29 2 *").after(START) is not None
     scheduler = world.scheduler(86_400)
     assert scheduler.attend() == LOOK
+
+
+def test_more_than_fits_into_the_queue_at_once_comes_one_by_one(world: World) -> None:
+    table = world.timetable = Troubled(world, world.timetable)
+    table.room = 1
+    scheduler = world.scheduler(10, "all")
+    scheduler.attend()
+    world.now += 55
+    scheduler.attend()
+    assert world.sent == []
+    world.now += PAUSE
+    scheduler.attend()
+    assert len(world.sent) == len(set(world.sent)) == 5

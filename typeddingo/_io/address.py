@@ -40,6 +40,8 @@ class TLS:
 
     def context(self) -> ssl.SSLContext:
         """Raises ``ConfigError`` for files that cannot be used."""
+        if self.key is not None and self.cert is None:
+            raise ConfigError("TLS: key= in the URL is of no use without cert=, the certificate that it belongs to")
         try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.cert is not None:

@@ -115,13 +115,13 @@ class NativeTopology:
         """For whoever brings a part."""
         return self._plain(self.join_queue(name, id), {"x-expires": JOIN_SECONDS * 1000})
 
-    def baton(self, name: str) -> Route:
+    def baton(self, task: str, name: str) -> Route:
         """The queue of a schedule's baton: one message, one consumer at a time. Raises ``ConfigError``."""
-        return self._plain(self._queue("schedule", name), {"x-single-active-consumer": True})
+        return self._plain(self._queue("schedule", _both(task, name)), {"x-single-active-consumer": True})
 
-    def fired(self, name: str) -> Route:
+    def fired(self, task: str, name: str) -> Route:
         """The queue that shows the latest baton to everybody. Raises ``ConfigError``."""
-        return self._plain(self._queue("fired", name), {"x-max-length": 1})
+        return self._plain(self._queue("fired", _both(task, name)), {"x-max-length": 1})
 
     def _plain(self, queue: str, arguments: dict[str, object]) -> Route:
         if self._settings.queue_type == "quorum":
@@ -221,3 +221,8 @@ def _short(text: str, name: str) -> str:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_SHORT:
         raise ConfigError(f"task {name[:40]!r}…: name and id are too long for the names that Go dingo gives its queues")
     return text
+
+
+def _both(task: str, name: str) -> str:
+    """Of which task a schedule is, too: another one's may have the same name."""
+    return f"{task.replace('/', '//')}/{name}"

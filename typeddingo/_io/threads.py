@@ -25,7 +25,7 @@ class Deadline:
     @property
     def left(self) -> float | None:
         """Seconds that are left, never negative; None when there is no end. Fits every ``timeout`` parameter."""
-        return None if self._at is None else max(0.0, self._at - self._clock())
+        return None if self._at is None else max(0.0, min(self._at - self._clock(), threading.TIMEOUT_MAX))
 
     @property
     def passed(self) -> bool:

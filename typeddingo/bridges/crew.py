@@ -15,12 +15,14 @@ from typeddingo.config import Ack, Config
 from typeddingo.desk import Desk
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode, EventLevel
+from typeddingo.limits import Want
 from typeddingo.mapper import PREFETCH, Mapper
 from typeddingo.message import TaskMessage
 from typeddingo.outbox import Flusher
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
 from typeddingo.runtime import Runtime, with_grace
+from typeddingo.window import Key
 from typeddingo.worker import MAX_BATCH, AsyncWorkers, IsolatedWorker, Source, Worker
 
 __all__ = ["Crew", "group_sizes"]
@@ -33,6 +35,8 @@ class Crew:
         self._runtime = runtime
         self._registry = registry
         self._adapters = adapters
+        self._started: dict[Key, Want] = {}
+        """Runs of limited tasks."""
         self._lock = threading.Lock()
         self._flusher = Flusher(Threads(runtime.owner))
         self._mapper: Mapper | None = None
@@ -118,6 +122,7 @@ class Crew:
             self._producer,
             bounds=bounds,
             limiter=limiter,
+            started=self._started,
         )
 
     def _producer(self) -> Producer | None:

@@ -37,7 +37,7 @@ class LastReport:
             except TypedDingoError:  # nor can anything else arrive
                 stream.end(ResultClosed("the last report cannot be sent"))
 
-        with contextlib.suppress(TypedDingoError):
+        with contextlib.suppress(TypedDingoError, RuntimeError):  # there may be no thread any more: Python is ending
             stream = store.poll(meta)
             try:
                 self._threads.start("last report", send)  # without a server that takes longer than there is time

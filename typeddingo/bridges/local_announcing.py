@@ -29,8 +29,12 @@ def announced(hooks: Hooks, put: Put, put_on: PutOn, *, travels: bool) -> tuple[
         if told.headers:
             course = (course or Course())._replace(headers={**told.headers})
             if travels:
-                task = first.decode_task(Header.from_bytes(second), second)
-                second = first.encode_task(replace(task, headers=course.headers))
+                try:
+                    task = first.decode_task(Header.from_bytes(second), second)
+                    second = first.encode_task(replace(task, headers=course.headers))
+                except BaseException as error:
+                    hooks.sent(told, error)
+                    raise
         return told, (outcome, first, second, option, course)
 
     def put_announced(call: Local) -> None:

@@ -39,7 +39,7 @@ def compose(
     keys: NativeKeys, bound: int, batches: Sequence[Sequence[Parcel]]
 ) -> tuple[list[Call], list[Sequence[int]]]:
     """The calls that store all of them, and for each call whose tasks are in it. With a bound, each batch is refused or
-    stored as it was sent."""
+    stored as it was sent; a large one of several names may be refused for the later names alone."""
     groups: list[list[_Task]] = [] if bound else [[]]
     unique: list[_Task] = []
     for at, parcels in enumerate(batches):

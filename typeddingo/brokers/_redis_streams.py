@@ -43,6 +43,8 @@ __all__ = ["Streams"]
 
 AT_ONCE = 1000
 """Tasks that one script cancels."""
+SOON = 1.0
+"""Seconds for what can be left undone."""
 
 
 class Streams(Layout[RedisListener]):
@@ -157,13 +159,18 @@ class Streams(Layout[RedisListener]):
     def _dead(self, name: str, frame: bytes, receipt: Receipt, why: str) -> None:
         code = EventCode.WORKER_NOT_FOUND if receipt is Receipt.WORKER_NOT_FOUND else EventCode.DEAD_LETTER
         self._tell_dead(code, name, frame, why)
+        if receipt is not Receipt.FAILED:  # its worker has seen to that
+            self._free(name, frame)
 
     def _poisoned(self, name: str, frame: bytes) -> None:
         self._tell_dead(EventCode.DEAD_LETTER, name, frame, "its workers died while they ran it")
+        self._free(name, frame)
 
     def _tell_dead(self, code: EventCode, name: str, frame: bytes, why: str) -> None:
-        id = dead_id(frame)
-        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=id)
-        free = freed_of(self._keys, Meta(name, id))  # its equals need not wait for what will not come
+        self._server.tell(EventLevel.ERROR, code, f"dead-lettered: {why}", task=name, id=dead_id(frame))
+
+    def _free(self, name: str, frame: bytes) -> None:
+        """Its equals need not wait for what will not come."""
+        free = freed_of(self._keys, Meta(name, dead_id(frame)))
         with contextlib.suppress(ConnectionLost, ConfigError):
-            self._server.run(lambda link: link.call(free))
+            self._server.run(lambda link: link.call(free), SOON)

@@ -252,8 +252,8 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
             raise ConfigError("schedules need the native layout: layout=dingo has no place to remember what has fired")
         return AmqpTimetable(
             self._scheduling,
-            lambda key: topology.baton(key.name),
-            lambda key: topology.fired(key.name),
+            lambda key: topology.baton(key.task, key.name),
+            lambda key: topology.fired(key.task, key.name),
             lambda name: self._queue(name).send,
             self.send,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from typeddingo.commands.exits import Exit
-from typeddingo.commands.inside import entry
+from typeddingo.commands.inside import entry, need_remote
 from typeddingo.commands.locate import load_app
 
 __all__ = ["run"]
@@ -14,6 +14,7 @@ __all__ = ["run"]
 def run(given: argparse.Namespace) -> int:
     """Well when it is on record; what came of it, the results say."""
     app = load_app(given.app)
+    need_remote(app, given.app)
     with app:
         name = entry(app, given.name).name
         for id in given.ids:

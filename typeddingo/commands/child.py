@@ -123,7 +123,8 @@ class _Process:
     def _drain(self, app: App) -> None:
         deadline = self._job.deadline
         _log.info("takes no more tasks; those that run have %g s", deadline)
-        timer = threading.Timer(deadline + KILL_SECONDS, partial(os._exit, Exit.NO))
+        seconds = min(deadline + KILL_SECONDS, threading.TIMEOUT_MAX)
+        timer = threading.Timer(seconds, partial(os._exit, Exit.NO))
         timer.daemon = True
         timer.start()
         app.close(deadline)

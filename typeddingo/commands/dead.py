@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TextIO
 
 from typeddingo.commands.exits import Exit, Stop
 from typeddingo.commands.inside import entries, entry, inspector
@@ -103,10 +104,15 @@ def _chosen(given: argparse.Namespace) -> Sequence[str] | None:
 def _need_consent(look: Inspector, names: Sequence[str], keys: Sequence[str] | None, yes: bool) -> None:
     if yes:
         return
-    if not sys.stdin.isatty():
+    stdin: TextIO | None = sys.stdin  # None: it was closed
+    if stdin is None or not stdin.isatty():
         raise Stop(Exit.USAGE, "dead purge: nobody is here to be asked; say --yes")
     count = len(keys) if keys is not None else sum(look.queue(name).dead for name in names)
-    if input(f"delete {count} dead letters for good? [y/N] ").strip().lower() not in ("y", "yes"):
+    try:
+        answer = input(f"delete {count} dead letters for good? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise Stop(Exit.NO, "nothing was deleted")
 
 

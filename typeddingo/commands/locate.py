@@ -68,7 +68,7 @@ def _import(name: str) -> ModuleType:
 def _make(where: str, function: FunctionType) -> object:
     try:
         return cast("object", function())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LoadError(told(f"{where}()", error), error) from error
 
 

@@ -13,7 +13,21 @@ from typeddingo.commands.shown import printable
 
 __all__ = ["set_up"]
 
-_MEMBERS = ("task", "id", "status", "seconds", "attempt", "error", "event", "room", "signature", "workers", "exit")
+_MEMBERS = (
+    "task",
+    "id",
+    "status",
+    "seconds",
+    "attempt",
+    "again",
+    "error",
+    "event",
+    "room",
+    "signature",
+    "queue",
+    "workers",
+    "exit",
+)
 """What a record may carry beside its message; also the order in JSON."""
 
 

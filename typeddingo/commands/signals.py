@@ -56,12 +56,16 @@ class Signals:
         return []
 
 
+LONGEST = 2**31 - 1
+"""Milliseconds that the system can wait."""
+
+
 def wait_readable(sources: Sequence[Readable], timeout: float | None) -> None:
     """Until one of them has something to read, at most ``timeout`` seconds."""
     poll = select.poll()
     for source in sources:
         poll.register(source.fileno(), select.POLLIN)
-    poll.poll(None if timeout is None else max(0, round(timeout * 1000 + 0.5)))
+    poll.poll(None if timeout is None else max(0, min(round(timeout * 1000 + 0.5), LONGEST)))
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

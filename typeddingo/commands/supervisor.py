@@ -110,7 +110,15 @@ class Supervisor:
         flags = [f"-W{option}" for option in sys.warnoptions] + (["-B"] if job.watch else [])
         command = [sys.executable, *flags, "-m", "typeddingo.commands.child", job.to_json(), str(far.fileno())]
         # A group of its own: Ctrl-C is the supervisor's to pass on, and programs that tasks have started end with it.
-        seat.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[far.fileno()], process_group=0)
+        try:
+            seat.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[far.fileno()], process_group=0)
+        except OSError as error:  # no memory, no more processes, a Python that is being replaced: the others go on
+            near.close()
+            far.close()
+            pause = seat.backoff.next_pause()
+            _log.error("a process could not be started, trying again in %.1f s: %s", pause, error)
+            seat.due = time.monotonic() + pause
+            return
         far.close()
         seat.link, seat.due, seat.started = NearEnd(near), None, time.monotonic()
 
