@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -474,3 +475,32 @@ def test_run_worker_runs_what_it_is_told_to_with_as_many_workers(working: Callab
     until(lambda: sum("worker" in name for name in running()) == 3)
     assert one.call(1, 2).get(SECONDS) == 3
     assert not two.call(1, 2).done
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 500, 5], ids=["empty", "lines", "long", "number"])
+def test_a_name_that_could_not_travel_is_refused_at_once(local: App, name: Any) -> None:
+    with pytest.raises(ConfigError, match="name: expected a text"):
+        local.register(name, add)
+
+
+@pytest.mark.parametrize("workers", [0, -1, True, 2.5, "4"])
+def test_workers_are_a_whole_number_of_one_or_more(local: App, workers: Any) -> None:
+    with pytest.raises(ConfigError, match="workers: expected a whole number"):
+        local.register("add", add, workers=workers)
+
+
+def test_an_option_is_an_option(local: App) -> None:
+    with pytest.raises(ConfigError, match="option: expected an Option"):
+        local.register("add", add, option=cast("Any", {"delay": 1}))
+
+
+def test_no_workers_are_not_the_usual_number_of_workers(local: App) -> None:
+    local.register("add", add)
+    with pytest.raises(ConfigError):
+        local.run_worker("add", count=0)
+
+
+def test_an_app_may_take_as_long_as_it_likes_to_close() -> None:
+    app = App("local", config=Config(shutdown_timeout=1e10))
+    assert app.register("add", add).call(1, 2).get(5) == 3
+    app.close()
