@@ -44,7 +44,7 @@ def test_F41_secrets_are_told_nowhere(
     assert CANARY in scene.plan.url
     seen: list[str] = []
     worker = scene.worker(tasks=("moody", "note", "echo"), slots=1)
-    with scene.caller() as caller, injector(scene) as inject:
+    with scene.caller(url=scene.url(send_timeout=4)) as caller, injector(scene) as inject:
         seen += [repr(caller.app), repr(caller.broker), repr(caller.backend), str(caller.broker)]
         # F22: tasks that fail with a secret among their arguments
         for how in ("raises", "recurses", "returns the wrong type"):
