@@ -182,12 +182,7 @@ class Desk:
             self._outbox.free(delivery.listener, meta, unique, self.entry.unique_for or 0.0)
 
     def _is_cancelled(self, task: TaskMessage) -> bool:
-        if not self._cancelled:
-            return False
-        if (task.name, task.id) in self._cancelled:
-            return True
-        journey = task.journey  # as a whole, or this step of it
-        return journey is not None and not self._cancelled.keys().isdisjoint(journey.cancelled_as)
+        return bool(self._cancelled) and not self._cancelled.keys().isdisjoint(task.cancelled_as)
 
     def _refuse_to_start(self, arrival: Arrival) -> None:
         """It has expired or was cancelled."""

@@ -157,9 +157,9 @@ class PipelineCourier:
         if (producer := self._adapters.producer) is None:
             raise ConfigError(f"task {journey.name!r} cannot be cancelled: no producer is attached")
         steps = [replace(journey, at=at) for at in range(len(journey.steps))]
-        metas = [Meta(step.step.name, step.step_id) for step in steps]
-        gone = producer.cancel([*metas, Meta(journey.name, journey.id)])
-        for meta, is_gone in zip(metas, gone, strict=False):
+        metas = [*[Meta(step.step.name, step.step_id) for step in steps], Meta(journey.name, journey.id)]
+        gone = producer.cancel(metas)
+        for meta, is_gone in zip(metas, gone, strict=True):
             if not is_gone:
                 self._courier.cancelled_here(meta.name, meta.id)
         if any(gone):

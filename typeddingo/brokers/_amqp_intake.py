@@ -31,11 +31,9 @@ Tell: TypeAlias = Callable[[EventLevel, EventCode, str, str, str], object]
 """Publishes an event: how bad, what kind, what, of which task, with which id."""
 
 LOOK_SECONDS = 0.4
+"""Between looks at whether less should be held: what goes back is with others within a second."""
 MOST_OURS = 10_000
 """Ids that are remembered of what was in our hands when connections were lost."""
-"""Between looks at whether less should be held: what goes back is with others within a second."""
-
-
 LONGEST_REASON = 16_000
 """Characters of it that a dead letter has room for: what is written on a message must fit into one frame."""
 
