@@ -229,6 +229,21 @@ def test_a_delivery_that_is_no_longer_ours_is_not_put_off_as_well(amqp_url: str)
     broker.close()
 
 
+def test_a_delivery_that_is_no_longer_ours_is_not_put_aside_as_well(amqp_url: str) -> None:
+    broker = AmqpBroker(amqp_url)
+    listener = broker.add_listener("job", 2)
+    send(broker, "job", b"1", Terms(lifetime=3600.0))
+    stale = take_one(listener)
+    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # what it is about
+        link.submit(link.cut)
+    again = take_one(listener)
+    stale.settle(Receipt.FAILED)
+    again.settle(Receipt.OK)
+    assert list(listener.take(1, 0.5)) == []
+    assert broker.queue("job").dead == 0
+    broker.close()
+
+
 def test_tasks_that_wait_survive_a_restart_of_the_server(own_rabbit: RabbitServer) -> None:
     with App(own_rabbit.url(own_rabbit.new_vhost())) as app:
 

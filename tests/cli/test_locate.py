@@ -110,9 +110,17 @@ def test_a_wrong_setting_in_the_module_is_one_line(folder: Path) -> None:
     assert said.startswith("wrong.py:4: App(where): expected")
 
 
-@pytest.mark.parametrize("command", ["worker", "ping", "queues", "dead list"])
+def test_a_function_that_ends_the_program_is_told_once(folder: Path) -> None:
+    (folder / "strict.py").write_text("import sys\n\ndef app():\n    sys.exit('set SHOP_URL first')\n")
+    done = run(folder, "worker", "strict:app")
+    assert done.code == 2
+    assert "set SHOP_URL first" in done.err
+
+
+@pytest.mark.parametrize("command", ["worker", "ping", "queues", "dead list", "cancel"])
 def test_a_local_app_has_no_queues_and_workers_elsewhere(folder: Path, command: str) -> None:
-    done = run(folder, *command.split(), "shop:app")
+    task = ["shop.greet", "7"] if command == "cancel" else []
+    done = run(folder, *command.split(), "shop:app", *task)
     assert done.code == 2
     assert "shop:app is App('local')" in done.err
     assert "App('redis://localhost:6379/0')" in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from typeddingo import Event, EventCode, EventLevel, Role, Status
 from typeddingo.commands.logs import set_up
 from typeddingo.commands.shown import columns, printable
+from typeddingo.commands.signals import wait_readable
 from typeddingo.commands.telling import log_event, log_task
 from typeddingo.task_run import TaskRun
 
@@ -100,3 +102,18 @@ def test_the_supervisor_is_small() -> None:
     code = f"import sys, typeddingo.commands.worker; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_in_json_a_task_that_runs_again_says_when(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("json", "info")
+    log_task(TaskRun("shop.greet", "7", Status.FAIL, 0.25, 1, "ValueError", 1.5))
+    (line,) = map(json.loads, said(capsys).splitlines())
+    assert (line["attempt"], line["again"]) == (1, 1.5)
+
+
+def test_a_wait_of_years_is_a_long_wait_and_no_error() -> None:
+    read, write = os.pipe()
+    os.write(write, b"x")
+    with open(read, "rb") as source:
+        wait_readable([source], 1e9)
+    os.close(write)

@@ -187,3 +187,14 @@ def test_a_baton_is_renewed_before_the_server_takes_it_for_forgotten(
         assert seat.fire(last, seat.look().now, [parcel("1")])
         eventually(lambda: seat.look().last != last)
         assert len(taken(broker, 1)) == 1
+
+
+def test_schedules_of_one_name_of_two_tasks_do_not_know_each_other(brokers: tuple[Broker, Broker]) -> None:
+    one, two = brokers
+    mine, others = (
+        one.take_part(ScheduleKey("nightly", "a"), nothing),
+        two.take_part(ScheduleKey("nightly", "b"), nothing),
+    )
+    eventually(lambda: mine.look().ours and others.look().ours, "both may fire")
+    assert mine.fire(None, mine.look().now, ())
+    assert others.look().last is None

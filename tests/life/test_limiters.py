@@ -61,9 +61,8 @@ def test_a_slot_is_one_for_all_processes_and_comes_back(brokers: list[NamedBroke
     eventually(lambda: two.acquire([want("second", bounds)]) == [0.0], "its place is free", SECONDS)
 
 
-def test_a_slot_is_kept_while_its_worker_lives_and_not_for_long_after(
-    brokers: list[NamedBroker], request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_slot_is_kept_while_its_worker_lives_and_not_for_long_after(brokers: list[NamedBroker], busy: bool) -> None:
     if brokers[0] is brokers[1]:
         pytest.skip("both die together")
     one, two = map(limiter_of, brokers)
@@ -72,6 +71,9 @@ def test_a_slot_is_kept_while_its_worker_lives_and_not_for_long_after(
     began = time.monotonic()
     while time.monotonic() - began < 2.5 * LEASE:
         assert two.acquire([want("second", bounds)])[0] > 0
+        if busy:
+            one.acquire([want("short", bounds, "another key")])
+            one.release([want("short", bounds, "another key")])
         time.sleep(0.1)  # there is nothing to wait for: it must not start
     one._held.clear()  # type: ignore[attr-defined]  # pyright: ignore  # as one that died, it says no more of it
     eventually(lambda: two.acquire([want("second", bounds)]) == [0.0], "its place is free", SECONDS)

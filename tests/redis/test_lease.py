@@ -12,13 +12,14 @@ from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, s
 from tests.servers import RedisServer
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import RedisLink, whole
+from typeddingo._io.redis_link import Command, RedisLink, whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers import _redis_suspects
 from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_queue import RedisQueue, Taken
 from typeddingo.brokers._redis_suspects import Suspects
+from typeddingo.errors import ConnectionLost
 from typeddingo.events import EventCode, EventLevel
 from typeddingo.testing import eventually
 
@@ -327,3 +328,22 @@ class TestReceipts:
         while not suspects.claim(lambda: [tried]):
             clock[0] += 3
         assert 3660 < clock[0] < 3670
+
+
+def test_what_was_read_when_the_connection_broke_leaves_the_gate(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = bench.broker()
+    listener = broker.add_listener(NAME, 10)
+    assert isinstance(listener, RedisListener)
+    assert list(listener.take(1, 0.05)) == []
+    send(broker, parcel("1"), parcel("2"))
+
+    def breaks(count: int) -> Command:
+        raise ConnectionLost("after the first two were read")
+
+    monkeypatch.setattr(listener.queue, "take", breaks)
+    link = RedisLink(RedisSettings.parse(bench.url), 5.0)
+    link.open()
+    with pytest.raises(ConnectionLost):
+        listener._read(link, 10, 1.0)  # pyright: ignore[reportPrivateUsage]  # a moment that nobody can choose
+    link.close()
+    assert listener._gate.held == 0  # pyright: ignore[reportPrivateUsage]  # what it is about

@@ -287,3 +287,8 @@ def test_a_danger_is_told_once_in_a_process() -> None:
     for _ in range(3):
         parse("redis://:word@told-once.test").tell_dangers(told.append)
     assert len(told) == 1
+
+
+def test_a_key_without_its_certificate_is_refused() -> None:
+    with pytest.raises(ConfigError, match="key= in the URL is of no use without cert="):
+        TLS(key="/me.key").context()

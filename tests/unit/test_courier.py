@@ -339,3 +339,21 @@ def test_a_finished_result_leaves_nothing_behind(backend: LocalBackend) -> None:
         until(lambda: backend.outstanding() == 0)
         assert backend.kept() == 0
     assert running() == []
+
+
+def test_a_caller_that_is_cancelled_while_it_waits_leaves_no_poll(
+    app: App, broker: Deciding, backend: LocalBackend
+) -> None:
+    task = app.register("add", add)
+
+    async def call() -> None:
+        calling = asyncio.ensure_future(task.call_async(1, 2))
+        while not broker.answers:
+            await asyncio.sleep(0)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+
+    asyncio.run(call())
+    assert not app._bridge._courier.pending  # type: ignore[attr-defined]  # pyright: ignore  # nobody else can see it
+    broker.answers[0].give(SendError("too late"))
