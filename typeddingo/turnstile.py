@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from typing import TypedDict
 
 from typeddingo.limits import Bounds
 
-__all__ = ["FRONT", "GRACE", "GUESS", "LONG", "PATIENCE", "SOON", "State", "Turnstile", "window_of"]
+__all__ = ["FRONT", "GRACE", "GUESS", "LATE", "LONG", "PATIENCE", "SOON", "State", "Turnstile", "window_of"]
 
 GRACE = 1.5
 """Seconds for which a place is kept for somebody who should be back."""
@@ -33,6 +33,8 @@ FRONT = 100
 MARGIN = 0.05
 """A start is counted when it is allowed, and happens a little later: windows are longer by this part of them, or by so
 many seconds where that is less."""
+LATE = 0.02
+"""Seconds: a worker that hears later than that that it may start is counted again, by when it heard."""
 
 
 class State(TypedDict):
@@ -93,6 +95,12 @@ class Turnstile:
         wait = self._wait(bounds, place, now)
         self._stand(id, now + wait)
         return wait
+
+    def move(self, counted: float, heard: float) -> None:
+        """Who was let go at ``counted`` starts at ``heard``."""
+        if counted in self._starts:
+            self._starts.remove(counted)
+            insort(self._starts, heard)
 
     def renew(self, id: str, until: float) -> None:
         """It still runs."""

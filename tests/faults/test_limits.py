@@ -16,7 +16,7 @@ from tests.faults.tasks import MOST
 from typeddingo.brokers._amqp_unique import TURN
 from typeddingo.testing import eventually
 
-RATE, MARGIN = 20, 0.05
+RATE, MARGIN = 20, 0.1
 """Starts a second; seconds that lie between a start that is allowed and one that is noted."""
 TASKS = pick(80, 400)
 SECONDS = 0.1

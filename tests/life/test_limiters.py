@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.servers import Proxy
 from tests.unit.by_hand import SECONDS
 from typeddingo.bridges.urls import open_broker
 from typeddingo.broker import NamedBroker
@@ -21,21 +23,41 @@ LEASE = 1.0
 
 
 @pytest.fixture(params=["local", "redis", "amqp"])
-def brokers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[NamedBroker]]:
-    """Two that share a server, or one twice."""
-    found: list[NamedBroker] = []
+def url(request: pytest.FixtureRequest) -> str:
     if request.param == "local":
-        found = [LocalNamedBroker()] * 2
-    else:
-        monkeypatch.setattr(_amqp_limits, "LEASE", LEASE)
-        url: str = request.getfixturevalue(f"{request.param}_url")
-        for _ in range(2):
-            broker = open_broker(f"{url}?lease={LEASE}" if request.param == "redis" else url, Config())
-            assert isinstance(broker, NamedBroker)
-            broker.expect(Role.PRODUCER | Role.NAMED_CONSUMER)
-            found.append(broker)
+        return ""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return f"{url}?lease={LEASE}" if request.param == "redis" else url
+
+
+def opened(url: str) -> NamedBroker:
+    broker = open_broker(url, Config())
+    assert isinstance(broker, NamedBroker)
+    broker.expect(Role.PRODUCER | Role.NAMED_CONSUMER)
+    return broker
+
+
+@pytest.fixture
+def brokers(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[NamedBroker]]:
+    """Two that share a server, or one twice."""
+    monkeypatch.setattr(_amqp_limits, "LEASE", LEASE)
+    found: list[NamedBroker] = [opened(url), opened(url)] if url else [LocalNamedBroker()] * 2
     yield found
     for broker in found:
+        broker.close()
+
+
+@pytest.fixture
+def slow(url: str) -> Iterator[NamedBroker]:
+    """One to which every byte takes its time."""
+    if not url:
+        pytest.skip("there is no way to be slow on")
+    target = urlsplit(url).port
+    assert target is not None
+    with Proxy(target) as proxy:
+        proxy.weather.latency = 0.15
+        broker = opened(proxy.url(url))
+        yield broker
         broker.close()
 
 
@@ -102,3 +124,13 @@ def test_a_rate_is_one_for_all_processes(brokers: list[NamedBroker]) -> None:
     places = {id: place for place, (_, id) in enumerate(started)}
     assert all(abs(place - int(id.split()[1])) <= 3 for id, place in places.items()), started
     assert asked <= 40
+
+
+def test_a_start_counts_from_when_its_worker_hears_of_it(brokers: list[NamedBroker], slow: NamedBroker) -> None:
+    bounds = Bounds(Rate(1, 1.5))
+    assert limiter_of(slow).acquire([want("first", bounds)]) == [0.0]
+    heard = time.monotonic()
+    other = limiter_of(brokers[0])
+    while wait := other.acquire([want("second", bounds)])[0]:
+        time.sleep(wait)  # what whoever waits does
+    assert time.monotonic() - heard > 1.5 - 0.03

@@ -26,7 +26,7 @@ from typeddingo._io.amqp_topology import declare_queue
 from typeddingo._io.threads import Threads
 from typeddingo.errors import ConnectionLost, TypedDingoError
 from typeddingo.limits import Limiter, Want
-from typeddingo.turnstile import State, Turnstile
+from typeddingo.turnstile import LATE, State, Turnstile
 
 __all__ = ["AmqpLimiter"]
 
@@ -53,18 +53,22 @@ class _Kept(NamedTuple):
     turnstile: Turnstile
 
 
-Change: TypeAlias = "Callable[[Turnstile], float | None]"
+Change: TypeAlias = "Callable[[Turnstile, float], float | None]"
+"""Of a state, at a time; what is told to whoever wants it."""
 
 
 class _Errand:
     """Something to be done to the state in a queue."""
 
-    __slots__ = ("change", "error", "queue", "waits")
+    __slots__ = ("change", "done", "error", "queue", "time", "wait")
 
     def __init__(self, queue: str, change: Change) -> None:
         self.queue = queue
         self.change = change
-        self.waits: float | None = None
+        self.done = False
+        self.wait = 0.0
+        self.time = 0.0
+        """Of the change."""
         self.error: TypedDingoError | None = None
 
 
@@ -76,13 +80,15 @@ class AmqpLimiter(Limiter):
         self._publisher = publisher
         self._threads = threads
         self._timeout = link.settings.send_timeout
-        self._one = threading.Lock()  # whoever talks to the server
         self._lock = threading.Lock()
+        self._turns = threading.Condition(self._lock)
+        self._busy = False
+        """Somebody talks to the server."""
         self._held: dict[Want, None] = {}
         self._waiting: list[_Errand] = []
         self._declared: dict[str, float] = {}
         """When we last said that a queue is wanted."""
-        self._released: list[Want] = []
+        self._chores: list[tuple[Want, Change]] = []
         self._wake = threading.Event()
         self._started = False
         self._closed = False
@@ -92,16 +98,25 @@ class AmqpLimiter(Limiter):
         """See ``Limiter.acquire``."""
         waits: list[float] = []
         for want in wants:
-            wait = self._change(want, partial(_ask, want))
-            waits.append(wait)
-            if not wait and want.bounds.most is not None:
-                self._hold(want)
+            errand = self._change(want, partial(_ask, want))
+            waits.append(errand.wait)
+            if errand.wait:
+                continue
+            with self._lock:
+                if want.bounds.most is not None:
+                    self._held[want] = None
+                    self._start()
+                if want.bounds.rate is not None and (heard := time.time()) - errand.time > LATE:
+                    self._chores.append((want, partial(_move, errand.time, heard)))
+                    self._start()
+                    self._wake.set()
         return waits
 
     def release(self, wants: Sequence[Want]) -> None:
         """See ``Limiter.release``: done by a thread of its own."""
         with self._lock:
-            self._released += [want for want in wants if self._held.pop(want, 0) is None]
+            released = [want for want in wants if self._held.pop(want, 0) is None]
+            self._chores += [(want, partial(_release, want)) for want in released]
         self._wake.set()
 
     def close(self) -> None:
@@ -111,12 +126,11 @@ class AmqpLimiter(Limiter):
         if self._started:
             self._ended.wait(CLOSE)
 
-    def _hold(self, want: Want) -> None:
-        with self._lock:
-            self._held[want] = None
-            if not self._started:
-                self._started = True
-                self._threads.start("limits", self._run)
+    def _start(self) -> None:
+        """The thread, by whoever has the lock."""
+        if not self._started:
+            self._started = True
+            self._threads.start("limits", self._run)
 
     def _run(self) -> None:
         try:
@@ -130,44 +144,53 @@ class AmqpLimiter(Limiter):
             self._wake.wait(LEASE / 3)
             self._wake.clear()
             with self._lock:
-                released, self._released = self._released, []
-            self._for_each(released, _release)
+                chores, self._chores = self._chores, []
+            self._do(chores)
             if self._closed:
                 return
             if time.monotonic() - renewed > LEASE / 3:
                 renewed = time.monotonic()
-                self._for_each(list(self._held), _renew)
+                self._do([(want, partial(_renew, want)) for want in list(self._held)])
 
-    def _for_each(self, wants: Sequence[Want], change: Callable[[Want, Turnstile], None]) -> None:
-        """What fails is made good for by the end of the lease."""
-        for want in wants:
+    def _do(self, chores: Sequence[tuple[Want, Change]]) -> None:
+        """What fails is made good for by the end of the lease, or of the window."""
+        for want, change in chores:
             try:
-                self._change(want, partial(change, want))
+                self._change(want, change)
             except TypedDingoError:
                 continue
 
-    def _change(self, want: Want, change: Change) -> float:
-        """Whoever talks to the server does so for all who wait for the same state."""
+    def _change(self, want: Want, change: Change) -> _Errand:
+        """Whoever talks to the server does so for all who wait for the same state. Raises ``ConnectionLost``."""
         digest = blake2b(f"{want.name}\0{want.key}".encode(), digest_size=16).hexdigest()
         errand = _Errand(f"{self._link.settings.namespace}.limit.{digest}", change)
-        with self._lock:
+        with self._turns:
             self._waiting.append(errand)
-        with self._one:
-            if errand.waits is None and errand.error is None:
-                with self._lock:
-                    together = [each for each in self._waiting if each.queue == errand.queue]
-                    self._waiting = [each for each in self._waiting if each.queue != errand.queue]
+            while self._busy and not errand.done:
+                self._turns.wait()
+            mine = not errand.done
+            if mine:
+                self._busy = True
+                together = [each for each in self._waiting if each.queue == errand.queue]
+                self._waiting = [each for each in self._waiting if each.queue != errand.queue]
+        if mine:
+            try:
                 self._run_all(errand.queue, together)
+            finally:
+                with self._turns:
+                    self._busy = False
+                    for each in together:
+                        each.done = True
+                    self._turns.notify_all()
         if errand.error is not None:
             raise ConnectionLost(str(errand.error)) from errand.error
-        return errand.waits or 0.0
+        return errand
 
     def _run_all(self, queue: str, errands: Sequence[_Errand]) -> None:
         where = self._link.settings.address
         try:
-            changes = [errand.change for errand in errands]
-            waits = run(self._link, partial(self._turn, queue, changes), CLOSE if self._closed else self._timeout)
-            if waits is None:
+            noted = run(self._link, partial(self._turn, queue, errands), CLOSE if self._closed else self._timeout)
+            if not noted:
                 raise ConnectionLost(f"{where}: what is running could not be noted")
         except LookupError:
             self._declared.pop(queue, None)
@@ -175,14 +198,12 @@ class AmqpLimiter(Limiter):
         except TypedDingoError as failed:
             error = failed
         else:
-            for errand, wait in zip(errands, waits, strict=True):
-                errand.waits = wait
             return
         for errand in errands:
             errand.error = error
 
-    def _turn(self, queue: str, changes: Sequence[Change], channel: Channel) -> Dialogue[list[float] | None]:
-        """None: it could not be noted."""
+    def _turn(self, queue: str, errands: Sequence[_Errand], channel: Channel) -> Dialogue[bool]:
+        """False: it could not be noted."""
         if time.monotonic() - self._declared.get(queue, -math.inf) > DECLARED:
             if len(self._declared) > MANY:
                 self._declared.clear()
@@ -201,13 +222,15 @@ class AmqpLimiter(Limiter):
                 asked = True
             yield lambda then: self._link.later(PAUSE, partial(_go_on, channel, then))
         tag, version, turnstile = kept
-        waits = [change(turnstile) or 0.0 for change in changes]
+        now = time.time()
+        for errand in errands:
+            errand.wait, errand.time = errand.change(turnstile, now) or 0.0, now
         state = json.dumps({"version": version + 1, **turnstile.state()}).encode()
         if (yield from self._store(channel, queue, state)) is not None:
-            return None
+            return False
         if tag:
             channel.basic_ack(tag)
-        return waits
+        return True
 
     def _store(self, channel: Channel, queue: str, body: bytes) -> Dialogue[Exception | None]:
         answer = Answer(1, self._timeout)
@@ -224,16 +247,20 @@ def _go_on(channel: Channel, then: Callable[[object], None], answer: object = No
         then(answer)
 
 
-def _ask(want: Want, turnstile: Turnstile) -> float:
-    return turnstile.ask(want.id, want.bounds, time.time(), LEASE)
+def _ask(want: Want, turnstile: Turnstile, now: float) -> float:
+    return turnstile.ask(want.id, want.bounds, now, LEASE)
 
 
-def _release(want: Want, turnstile: Turnstile) -> None:
-    turnstile.release(want.id, time.time())
+def _move(counted: float, heard: float, turnstile: Turnstile, now: float) -> None:
+    turnstile.move(counted, heard)
 
 
-def _renew(want: Want, turnstile: Turnstile) -> None:
-    turnstile.renew(want.id, time.time() + LEASE)
+def _release(want: Want, turnstile: Turnstile, now: float) -> None:
+    turnstile.release(want.id, now)
+
+
+def _renew(want: Want, turnstile: Turnstile, now: float) -> None:
+    turnstile.renew(want.id, now + LEASE)
 
 
 ONE: dict[str, object] = {"x-max-length": 1, "x-overflow": "reject-publish"}

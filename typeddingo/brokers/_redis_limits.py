@@ -18,7 +18,7 @@ from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.errors import ConfigError, ConnectionLost
 from typeddingo.limits import Limiter, Want
-from typeddingo.turnstile import FRONT, GRACE, GUESS, LONG, PATIENCE, SOON, window_of
+from typeddingo.turnstile import FRONT, GRACE, GUESS, LATE, LONG, PATIENCE, SOON, window_of
 
 __all__ = ["RedisLimiter"]
 
@@ -36,58 +36,71 @@ class RedisLimiter(Limiter):
         self._lease = server.settings.lease
         self._lock = threading.Lock()
         self._held: dict[Want, None] = {}
-        self._released: deque[Want] = deque()
+        self._chores: deque[Command] = deque()
         self._wake = threading.Event()
         self._started = False
         self._closed = False
 
     def acquire(self, wants: Sequence[Want]) -> Sequence[float]:
         """See ``Limiter.acquire``."""
-        calls = [*self._releases(), *[self._ask(want) for want in wants]]
+        calls = [*self._waiting_chores(), *[self._ask(want) for want in wants]]
+        asked = time.monotonic()
         replies = self._server.run(lambda link: link.pipeline(calls))[len(calls) - len(wants) :]
+        late = time.monotonic() - asked > LATE
         waits: list[float] = []
         for want, reply in zip(wants, replies, strict=True):
             if isinstance(reply, Refused):
                 raise reply.error() from reply
-            waits.append(reply / 1e6 if isinstance(reply, int) else SOON)
-            if reply == 0 and want.bounds.most is not None:
+            wait = reply / 1e6 if isinstance(reply, int) else SOON
+            waits.append(max(0.0, wait))
+            if wait <= 0 and want.bounds.most is not None:
                 self._hold(want)
+            if late and isinstance(reply, int) and reply < 0:
+                self._add_chore(self._move(want, -reply))
         return waits
 
     def release(self, wants: Sequence[Want]) -> None:
         """See ``Limiter.release``: done by a thread of its own, or together with the next ``acquire``."""
         with self._lock:
-            for want in wants:
-                if self._held.pop(want, 0) is None:
-                    self._released.append(want)
-        if self._released:
-            self._wake.set()
+            released = [want for want in wants if self._held.pop(want, 0) is None]
+        for want in released:
+            self._add_chore(Call(_RELEASE, self._limit_keys(want)[1:3], [want.id]))
 
     def close(self) -> None:
         """Release what there is, and end the thread. Idempotent; takes a second at most."""
         self._closed = True
         self._wake.set()
-        self._try(self._releases(), CLOSE)
+        self._try(self._waiting_chores(), CLOSE)
 
     def _hold(self, want: Want) -> None:
         with self._lock:
             self._held[want] = None
-            if not self._started:
-                self._started = True
-                self._threads.start("limits", self._run)
+            self._start()
+
+    def _add_chore(self, chore: Command) -> None:
+        with self._lock:
+            self._chores.append(chore)
+            self._start()
+        self._wake.set()
+
+    def _start(self) -> None:
+        """The thread, by whoever has the lock."""
+        if not (self._started or self._closed):
+            self._started = True
+            self._threads.start("limits", self._run)
 
     def _run(self) -> None:
         renew_at = time.monotonic() + self._lease / 3
         while not self._closed:
             self._wake.wait(max(0.0, renew_at - time.monotonic()))
             self._wake.clear()
-            self._try(self._releases())
+            self._try(self._waiting_chores())
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + self._lease / 3
                 self._try(self._renewals())
 
     def _try(self, commands: Sequence[Command], seconds: float | None = None) -> None:
-        """What fails is made good for by the next one, or by the end of the lease."""
+        """What fails is made good for by the next one, or by the end of the lease or the window."""
         if not commands:
             return
         try:
@@ -97,12 +110,15 @@ class RedisLimiter(Limiter):
         except ConfigError as error:
             self._server.complain(error)
 
-    def _releases(self) -> list[Command]:
-        calls: list[Command] = []
-        while self._released:
-            want = self._released.popleft()
-            calls.append(Call(_RELEASE, self._limit_keys(want)[1:3], [want.id]))
-        return calls
+    def _waiting_chores(self) -> list[Command]:
+        with self._lock:
+            chores = list(self._chores)
+            self._chores.clear()
+        return chores
+
+    def _move(self, want: Want, counted: int) -> Command:
+        seconds = want.bounds.rate.seconds if want.bounds.rate else 0.0
+        return Call(_MOVE, self._limit_keys(want)[:1], [f"{counted} {want.id}", round(window_of(seconds) * 1000)])
 
     def _renewals(self) -> list[Command]:
         with self._lock:
@@ -177,7 +193,7 @@ if first < room then
     redis.call('HSET', KEYS[3], 'since ' .. id, text(now))
     redis.call('PEXPIRE', KEYS[3], {DAY})
   end
-  return 0
+  return times > 0 and -now or 0
 end
 local wait = {round(SOON * 1e6)}
 if times > 0 and place >= times - started then
@@ -202,7 +218,19 @@ return wait
 """,
     always=True,
 )
-"""0: it starts. Else the microseconds after which it should ask again."""
+"""The microseconds after which it should ask again. 0: it starts; below 0: it does, and was counted at that time."""
+
+_MOVE = Script(
+    """
+-- KEYS: when the latest started. ARGV: a start, milliseconds of a window
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2] + 1000)
+return 1
+""",
+    always=True,
+)
+"""Whoever was let go has heard of it late: that is when it starts."""
 
 _RENEW = Script(
     f"""
