@@ -164,16 +164,16 @@ class AmqpLimiter(Limiter):
         """Whoever talks to the server does so for all who wait for the same state. Raises ``ConnectionLost``."""
         digest = blake2b(f"{want.name}\0{want.key}".encode(), digest_size=16).hexdigest()
         errand = _Errand(f"{self._link.settings.namespace}.limit.{digest}", change)
+        together: list[_Errand] = []
         with self._turns:
             self._waiting.append(errand)
             while self._busy and not errand.done:
                 self._turns.wait()
-            mine = not errand.done
-            if mine:
+            if not errand.done:
                 self._busy = True
                 together = [each for each in self._waiting if each.queue == errand.queue]
                 self._waiting = [each for each in self._waiting if each.queue != errand.queue]
-        if mine:
+        if together:
             try:
                 self._run_all(errand.queue, together)
             finally:
