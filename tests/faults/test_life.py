@@ -58,10 +58,7 @@ def test_a_server_that_comes_back_keeps_what_is_delayed_and_what_is_retried(scen
         eventually(lambda: scene.begun() == TASKS + 2, "each has failed once")
         eventually(lambda: not scene.state("flaky").running, "and waits")
         assert scene.completed() == 1
-        if scene.technology.name == "redis":
-            scene.server.kill()
-        else:
-            scene.server.stop()
+        scene.server.kill()
         scene.server.start()
         scene.check(duplicates=TASKS + SLOTS + 1, empty=("note", "flaky"))
         for result in caller.results.values():

@@ -16,6 +16,7 @@ from tests.faults.scale import HEARTBEAT, SLOTS, pick
 from tests.faults.scene import Footprint, Scene
 from tests.faults.technology import OnRabbit, OnRedis
 from tests.servers import Proxy
+from typeddingo import Option
 from typeddingo.errors import BrokerBlocked, QueueFull
 from typeddingo.events import EventCode
 from typeddingo.testing import eventually
@@ -87,6 +88,19 @@ def test_F10_a_restart_of_the_server_under_load_is_survived(scene: Scene) -> Non
 
 def test_F11_a_server_killed_under_load_loses_nothing(scene: Scene) -> None:
     under_load(scene, partial(restart, scene, gently=False))
+
+
+@pytest.mark.parametrize("delay", [0.0, 3.0], ids=["at once", "later"])
+def test_F11_a_server_killed_right_after_it_has_confirmed_the_first_task_of_all_keeps_it(
+    scene: Scene, delay: float
+) -> None:
+    """Its queues are as new as the task."""
+    with scene.caller() as caller:
+        assert caller.send("first", "note", 0.0, option=Option(delay=delay))
+        scene.server.kill()
+        scene.server.start()
+        scene.worker()
+        scene.check()
 
 
 def test_F12_many_restarts_leave_no_threads_and_files(scene: Scene) -> None:
