@@ -131,7 +131,7 @@ class OnRabbit(Technology):
         return self.server.new_vhost(self._user)
 
     def drop_place(self, place: str) -> None:
-        self.server.drop_vhost(place)
+        self.server.drop_vhost(place, wait=False)
 
     def url(self, place: str, **settings: object) -> str:
         usual = {"heartbeat": HEARTBEAT, "max_deliveries": MAX_DELIVERIES}

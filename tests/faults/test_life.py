@@ -43,9 +43,8 @@ def test_workers_killed_again_and_again_neither_lose_nor_multiply_retries(scene:
         assert sum(account.begun.values()) >= TASKS * (fails + 1)
 
 
-def test_a_server_that_comes_back_keeps_what_is_delayed_and_what_is_retried(scene: Scene) -> None:
-    """The worker was there before, and goes on by itself. Redis is killed, RabbitMQ restarted: docs/promises.md
-    says what is not promised of one that was killed."""
+def test_a_server_that_was_killed_keeps_what_is_delayed_and_what_is_retried(scene: Scene) -> None:
+    """The server is killed. The worker was there before, and goes on by itself."""
     scene.worker(tasks=("note", "flaky"))
     with scene.caller(url=scene.url(send_timeout=20)) as caller:
         delay = pick(4.0, 10.0)

@@ -101,6 +101,7 @@ def test_F11_a_server_killed_right_after_it_has_confirmed_the_first_task_of_all_
         scene.server.start()
         scene.worker()
         scene.check()
+        assert caller.results["first"].get(20) == "first"
 
 
 def test_F12_many_restarts_leave_no_threads_and_files(scene: Scene) -> None:
