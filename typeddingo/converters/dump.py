@@ -12,7 +12,7 @@ from pydantic_core import SchemaSerializer, core_schema
 
 from typeddingo.converters.check import Check, member_checks
 from typeddingo.converters.leaves import Leaf, dump_bytes
-from typeddingo.converters.nodes import Node, int_keys, resolve, text_keys
+from typeddingo.converters.nodes import Definitions, Node, int_keys, resolve, text_keys
 from typeddingo.converters.transform import Transform, WalkError
 from typeddingo.converters.unions import is_discriminated, picker, plan_union
 
@@ -31,7 +31,10 @@ def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSeri
 
 
 class Dump(Transform):
-    """``foreign`` is set when a part is serialized by the user's own function: it may only speak JSON."""
+    """``foreign`` is set when a part is serialized by the user's own function: it may only speak JSON.
+
+    Definitions are walked where they are first referred to, so that what is wrong in them is found with the way to it.
+    """
 
     foreign: bool = False
 
@@ -46,6 +49,24 @@ class Dump(Transform):
             ("function-plain", "lax-or-strict", "json-or-python", "chain", "url", "multi-host-url"), "pydantic"
         ),
     }
+
+    def __init__(self, definitions: Definitions) -> None:
+        super().__init__(definitions)
+        self._rewritten: dict[str, Node] = {}
+
+    def all_definitions(self) -> list[Node]:
+        for ref in self.definitions:
+            self._walk_definition(ref)
+        return list(self._rewritten.values())
+
+    def on_definition_ref(self, node: Node) -> Node:
+        self._walk_definition(node["schema_ref"])
+        return dict(node)
+
+    def _walk_definition(self, ref: str) -> None:
+        if ref not in self._rewritten:
+            self._rewritten[ref] = {}  # it may refer to itself
+            self._rewritten[ref] = {**self.node(self.definitions[ref]), "ref": ref}
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if "bytes" in leaf.kind:

@@ -114,14 +114,18 @@ def resolve(node: Node, definitions: Definitions) -> Node:
             return node
 
 
-def _is_class(node: Node) -> bool:
-    return node["type"] in ("model", "dataclass") or opaque_of(node) is not None
+def is_instance_of(node: Node) -> bool:
+    """``pydantic.InstanceOf[C]``, where C is a class that is carried."""
+    if node["type"] != "json-or-python" or node["python_schema"]["type"] != "is-instance":
+        return False
+    json_side: Node = node["json_schema"]
+    return json_side["type"] in ("model", "dataclass", "definition-ref") or opaque_of(json_side) is not None
 
 
 def travels_as_json_side(node: Node) -> bool:
     """``Sequence[T]`` and its kin, carried as the list (set, dict) they travel as; ``InstanceOf[C]``, carried as C."""
-    if node["type"] == "json-or-python" and _is_class(node["json_schema"]):
-        return True  # pydantic.InstanceOf[C]
+    if is_instance_of(node):
+        return True
     return (
         node["type"] == "json-or-python"
         and node["json_schema"]["type"] in ("list", "set", "frozenset", "dict")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import SchemaSerializer, SchemaValidator
 
@@ -24,6 +24,8 @@ from typeddingo.errors import SignatureError
 
 __all__ = ["Slots"]
 
+T = TypeVar("T")
+
 Choose = Callable[[object], ValueConverter | None]
 
 
@@ -38,7 +40,11 @@ class Slots:
         self._names = names
         self._sources, self._definitions = self._read(annotations, choose)
         dump = Dump(self._definitions)
-        self._dumps = [self._walked(dump, i, node) for i, node in enumerate(self._sources)]
+        self._dumps = [
+            _walked(repr(name), functools.partial(dump.node, node))
+            for name, node in zip(names, self._sources, strict=True)
+        ]
+        self._dump_definitions = _walked(", ".join(map(repr, names)), dump.all_definitions)
         self.foreign: bool = dump.foreign
 
     def __len__(self) -> int:
@@ -54,13 +60,6 @@ class Slots:
                 except SignatureError as err:
                     raise SignatureError(f"{name!r} {err}") from err.__cause__
             raise
-
-    def _walked(self, dump: Dump, index: int, node: Node) -> Node:
-        try:
-            return dump.node(node)
-        except WalkError as err:
-            way = "".join(err.path)
-            raise SignatureError(f"{self._names[index]!r}{f' (at {way})' if way else ''}: {err.text}") from None
 
     # which Python types the slots take
 
@@ -149,7 +148,7 @@ class Slots:
 
     def dumper(self, arity: int) -> SchemaSerializer:
         """Serializes a tuple of ``arity`` checked values."""
-        return build_serializer(self._tuple(self._dumps, arity), Dump(self._definitions).all_definitions())
+        return build_serializer(self._tuple(self._dumps, arity), self._dump_definitions)
 
     def slot_checker(self, index: int) -> Callable[[Any], object]:
         """As ``checker``, for one slot alone."""
@@ -161,9 +160,18 @@ class Slots:
 
     def slot_dumper(self, index: int) -> SchemaSerializer:
         """As ``dumper``, for one slot alone."""
-        return build_serializer(self._dumps[index], Dump(self._definitions).all_definitions())
+        return build_serializer(self._dumps[index], self._dump_definitions)
 
     def slot_is_native(self, index: int) -> bool:
         """The values of this slot are their own wire form in every format."""
         node = resolve(self._sources[index], self._definitions)
         return node["type"] in ("int", "bool", "str", "none") and "serialization" not in node
+
+
+def _walked(names: str, walk: Callable[[], T]) -> T:
+    """What the walk over a schema makes; what it refuses, in the words of a signature."""
+    try:
+        return walk()
+    except WalkError as err:
+        way = "".join(err.path)
+        raise SignatureError(f"{names}{f' (at {way})' if way else ''}: {err.text}") from None
