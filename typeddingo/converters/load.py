@@ -27,6 +27,8 @@ _TEXTS = {
     "decimal": r"^-?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|Infinity|s?NaN[0-9]*)$",
     "uuid": r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
 }
+_DIGITS = frozenset({"max_digits", "decimal_places"})
+"""Constraints that only a finite number can satisfy."""
 _NAMES = {"decimal": "a decimal number", "uuid": "a UUID"}
 
 
@@ -56,7 +58,7 @@ class Load(Transform):
 
     def _from_text(self, node: Node) -> Node:
         lax = {**node, "strict": False}
-        if node["type"] == "decimal":
+        if node["type"] == "decimal" and not _DIGITS & node.keys():
             lax = {"allow_inf_nan": True, **lax}
         if not self.strict:
             return lax

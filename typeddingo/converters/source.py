@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeGuard, Union, cast, get_args, get_origin
 import typing_extensions
 from pydantic import ConfigDict, GetCoreSchemaHandler, JsonValue, TypeAdapter
 from pydantic.errors import PydanticUserError
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, SchemaError
 
 from typeddingo.converter import ValueConverter
 from typeddingo.converters.attrs_classes import is_attrs
@@ -137,7 +137,7 @@ def row_source(annotations: Sequence[object], choose: Choose) -> tuple[list[Node
         raise
     except PydanticUserError as err:
         raise SignatureError(f"cannot be carried: {err.message.splitlines()[0]}") from err
-    except (TypeError, NameError, AttributeError, RecursionError) as err:
+    except (TypeError, NameError, AttributeError, RecursionError, SchemaError) as err:
         raise SignatureError(f"cannot be read as an annotation ({type(err).__name__}: {err})") from err
     definitions: dict[str, Node] = {}
     if schema["type"] == "definitions":
