@@ -38,6 +38,8 @@ class Check(Transform):
     same: ClassVar[Mapping[str, str]] = {"tagged-union": "union", "multi-host-url": "url"}
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
+        if node["type"] == "literal":
+            return self.on_literal(node)
         if self.trusting and len(leaf.types) == 1:
             return {"type": "is-instance", "cls": leaf.types[0]}
         return _then(exact(leaf.types, leaf.expected), node)
