@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field
+from annotated_types import Predicate
+from pydantic import AfterValidator, BaseModel, Field
 
 from tests.wire.test_roundtrip import MARSHALLERS, echo_of, same, sent
 from typeddingo import App, Config
-from typeddingo.contract import Contract
+from typeddingo.contract import Contract, ReturnMisfit
 from typeddingo.errors import ArgumentError, DecodeError, SignatureError
 
 Money = Annotated[Decimal, Field(max_digits=10, decimal_places=2)]
+
+
+def even(number: int) -> int:
+    if number % 2:
+        raise ValueError("odd")
+    return number
+
+
+Even = Annotated[int, AfterValidator(even)]
+Upper = Annotated[str, Predicate(str.isupper)]
+Short = Annotated[int, Field(max_length=3)]
+
+
+@dataclasses.dataclass
+class Halves:
+    count: Even
+    name: Upper = "A"
 
 
 class Bill(BaseModel):
@@ -52,3 +71,30 @@ def test_constraints_that_contradict_each_other_are_refused_at_decoration() -> N
     contradiction = Annotated[Decimal, Field(max_digits=3, allow_inf_nan=True)]
     with pytest.raises(SignatureError, match="'value' cannot be read as an annotation"):
         Contract.of(echo_of(contradiction), name="echo")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fitting", "unfit"),
+    [
+        (Even, 2, 3),
+        (Upper, "A", "a"),
+        (Even | None, 2, 3),
+        (Halves, Halves(2), Halves(3)),
+        (Halves, Halves(2), Halves(2, "a")),
+    ],
+)
+def test_a_validator_of_a_single_value_is_asked(annotation: Any, fitting: object, unfit: object) -> None:
+    contract = Contract.of(echo_of(annotation), name="echo")
+    quick_bind, quick_return = contract.quick_bind(), contract.quick_return()
+    assert not quick_bind((unfit,))
+    assert not quick_return(unfit)
+    assert contract.bind((fitting,), {}) == ((fitting,), {})
+    with pytest.raises(ArgumentError):
+        contract.bind((unfit,), {})
+    with pytest.raises(ReturnMisfit):
+        contract.split_returns(unfit)
+
+
+def test_a_constraint_that_no_value_of_the_type_can_meet_lets_none_through() -> None:
+    with pytest.raises(ArgumentError):
+        Contract.of(echo_of(Short), name="echo").bind((5,), {})

@@ -31,6 +31,7 @@ __all__ = [
     "opaque_of",
     "resolve",
     "types_of",
+    "unwrapped",
 ]
 
 Node: TypeAlias = "dict[str, Any]"
@@ -100,18 +101,23 @@ _TRANSPARENT = ("default", "function-before", "function-after", "function-wrap",
 
 def resolve(node: Node, definitions: Definitions) -> Node:
     """The node behind references and wrappers that do not change its values' types."""
-    while True:
-        kind = node["type"]
-        if kind == "definition-ref":
-            node = definitions[node["schema_ref"]]
-        elif kind in _TRANSPARENT and "schema" in node:
-            if leaf_of(node) is not None or opaque_of(node) is not None:
-                return node
-            node = node["schema"]
-        elif kind == "json-or-python" and travels_as_json_side(node):
-            node = node["json_schema"]
-        else:
-            return node
+    while (inner := unwrapped(node, definitions)) is not None:
+        node = inner
+    return node
+
+
+def unwrapped(node: Node, definitions: Definitions) -> Node | None:
+    """One step towards what ``resolve`` finds, None when there is none."""
+    kind = node["type"]
+    if kind == "definition-ref":
+        return definitions[node["schema_ref"]]
+    if kind in _TRANSPARENT and "schema" in node:
+        inner: Node = node["schema"]
+        return inner if leaf_of(node) is None and opaque_of(node) is None else None
+    if kind == "json-or-python" and travels_as_json_side(node):
+        json_side: Node = node["json_schema"]
+        return json_side
+    return None
 
 
 def is_instance_of(node: Node) -> bool:

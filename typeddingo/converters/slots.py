@@ -17,7 +17,16 @@ from typeddingo.converters.check import Check, build_validator
 from typeddingo.converters.dump import Dump, build_serializer
 from typeddingo.converters.exact import LEAST, MOST
 from typeddingo.converters.load import Load
-from typeddingo.converters.nodes import Definitions, Node, constraints_of, leaf_of, opaque_of, resolve, types_of
+from typeddingo.converters.nodes import (
+    Definitions,
+    Node,
+    constraints_of,
+    leaf_of,
+    opaque_of,
+    resolve,
+    types_of,
+    unwrapped,
+)
 from typeddingo.converters.source import row_source
 from typeddingo.converters.transform import WalkError
 from typeddingo.errors import SignatureError
@@ -104,9 +113,11 @@ class Slots:
         return gate
 
     def _settled(self, node: Node) -> bool:
-        node = resolve(node, self._definitions)
+        """The exact type of a value decides alone: nothing on the way to its scalar demands more."""
         if constraints_of(node) or opaque_of(node) is not None or node["type"].startswith("function"):
             return False
+        if (inner := unwrapped(node, self._definitions)) is not None:
+            return self._settled(inner)
         return node["type"] in ("int", "str", "bool", "float", "none") or (
             node["type"] != "literal" and leaf_of(node) is not None
         )
