@@ -99,7 +99,7 @@ class Row:
         except Exception as err:  # a validator of the user's may raise what it likes
             raise Unfit(_unexpected(err)) from None
         if self._lax:
-            return checked
+            values = checked
         for index in self._slots.floats:
             if index < len(values) and type(values[index]) is int:
                 return self._with_floats(values)

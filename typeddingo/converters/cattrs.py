@@ -82,7 +82,7 @@ class ClassCodec:
 
     @functools.cached_property
     def _checker(self) -> Callable[[Any], object]:
-        return self._slots.checker(len(self._names))
+        return self._slots.exact_checker(len(self._names))
 
     def _at_fields(self, error: ValidationError) -> ValidationError:
         problems: list[tuple[tuple[str | int, ...], str, str]] = []

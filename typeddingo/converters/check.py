@@ -14,12 +14,12 @@ from pydantic_core import SchemaValidator
 from typeddingo.converters.exact import a_type, check_json_value, exact, exact_float, exact_int, exact_str, uniform
 from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.misfits import expected
-from typeddingo.converters.nodes import Node, constraints_of, label_of, resolve
+from typeddingo.converters.nodes import Definitions, Node, constraints_of, label_of, resolve
 from typeddingo.converters.steps import chain, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import picker, plan_union
 
-__all__ = ["Check", "build_validator", "member_checks"]
+__all__ = ["Check", "build_validator", "member_checks", "one_of"]
 
 _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": float}
 
@@ -245,6 +245,22 @@ def member_checks(members: Sequence[Node], transform: Check) -> Callable[[], Seq
         return compiled
 
     return checks
+
+
+def one_of(members: Sequence[Node], definitions: Definitions, words: str) -> Callable[[Any], object]:
+    """A check that lets a value pass, as it is, when a union's member takes it."""
+    checks = member_checks(members, Check(definitions))
+
+    def check(value: object) -> object:
+        for takes in checks():
+            try:
+                takes(value)
+            except ValueError:
+                continue
+            return value
+        raise expected(words)
+
+    return check
 
 
 def _check_extras(model: Any) -> Any:

@@ -10,13 +10,13 @@ import collections
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from typeddingo.converters.check import Check
+from typeddingo.converters.check import Check, one_of
 from typeddingo.converters.dump import wire_name
 from typeddingo.converters.exact import check_json_value
 from typeddingo.converters.leaves import DIGITS, FLOAT_WORDS, Leaf
 from typeddingo.converters.misfits import expected
 from typeddingo.converters.nodes import Definitions, Node, constraints_of, int_keys, text_keys
-from typeddingo.converters.steps import after, first_of, plain
+from typeddingo.converters.steps import after, first_of, keeping, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import WIRE_KINDS, Union, is_discriminated, plan_union
 
@@ -42,9 +42,11 @@ class Load(Transform):
         **dict.fromkeys(("chain", "url", "multi-host-url"), "function-plain"),
     }
 
-    def __init__(self, definitions: Definitions, strict: bool = True) -> None:
+    def __init__(self, definitions: Definitions, strict: bool = True, live: bool = False) -> None:
+        """``live``: with ``strict`` off, what comes is no wire data but the caller's own values."""
         super().__init__(definitions)
         self.strict = strict
+        self.live = live
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if node["type"] in ("decimal", "uuid"):  # pydantic reads these from text as we do, in a third of the time
@@ -70,7 +72,8 @@ class Load(Transform):
         def load(tree: Any, info: Any) -> object:
             return converter.load(tree, binary=info.mode != "json")
 
-        return {"type": "function-plain", "function": {"type": "with-info", "function": load}}
+        loaded: Node = {"type": "function-plain", "function": {"type": "with-info", "function": load}}
+        return first_of(plain(keeping(converter.check)), loaded) if self.live else loaded
 
     def json_value(self) -> Node:
         return plain(check_json_value)
@@ -138,15 +141,16 @@ class Load(Transform):
         as_object = {**node, "keys_schema": new_keys, "values_schema": new_values, "strict": False}
         if text_keys(keys, self.definitions):
             if int_keys(keys, self.definitions):
-                as_object["keys_schema"] = {"type": "chain", "steps": [plain(_int_of_key), new_keys]}
-            return as_object
+                int_of_key = _int_of_key if self.strict else _int_of_any_key
+                as_object["keys_schema"] = {"type": "chain", "steps": [plain(int_of_key), new_keys]}
+            return as_object if self.strict else wrapped(_all_keys, as_object)
         pairs = {
             "type": "list",
             "items_schema": {"type": "tuple", "items_schema": [new_keys, new_values]},
             "strict": False,
         }
         loaded = after(_dict_of_pairs, pairs)
-        return loaded if self.strict else first_of(loaded, as_object)
+        return loaded if self.strict else first_of(loaded, wrapped(_all_keys, as_object))
 
     def on_typed_dict(self, node: Node) -> Node:
         rewritten: Node = {**node, "fields": self.field_map(node["fields"]), "computed_fields": [], "strict": False}
@@ -227,9 +231,12 @@ class Load(Transform):
         return self.on_union(node)
 
     def _lax_union(self, node: Node) -> Node:
+        """A value that is one of the union is never taken for something else. Then what the wire says, corrections."""
         union = plan_union(node, self.definitions)
-        strict = Load(self.definitions).on_union(node)
-        return first_of(strict, {"type": "union", "choices": [self.node(member) for member in union.members]})
+        itself = plain(one_of(union.members, self.definitions, union.expected))
+        from_wire = Load(self.definitions).on_union(node)
+        corrected: Node = {"type": "union", "choices": [self.node(member) for member in union.members]}
+        return first_of(itself, from_wire, corrected) if self.live else first_of(from_wire, itself, corrected)
 
     # functions stay where the user put them
 
@@ -275,6 +282,19 @@ def _int_of_key(key: Any) -> Any:
     ):
         return int(key)
     raise expected("an int in decimal digits as key", "int_key")
+
+
+def _int_of_any_key(key: Any) -> Any:
+    """Decimal text as an int; a live key as it is."""
+    return _int_of_key(key) if type(key) is str else key
+
+
+def _all_keys(value: Any, handler: Callable[[Any], dict[Any, Any]]) -> dict[Any, Any]:
+    """No two keys may become one."""
+    result = handler(value)
+    if len(result) != len(value):
+        raise expected("keys that differ from each other", "duplicate_key")
+    return result
 
 
 def _dict_of_pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pydantic_core import SchemaSerializer, SchemaValidator
+from pydantic_core import SchemaSerializer, SchemaValidator, ValidationError
 
 from typeddingo.converter import ValueConverter
 from typeddingo.converters.check import Check, build_validator
@@ -87,7 +87,7 @@ class Slots:
     @functools.cached_property
     def gate(self) -> Callable[[tuple[Any, ...]], bool] | None:
         """Says quickly that values fit, where their exact types decide it (False: look closer); else None."""
-        if not self.strict or self.tail or None in self.types or not all(self._settled(node) for node in self._sources):
+        if self.tail or None in self.types or not all(self._settled(node) for node in self._sources):
             return None
         tests = [f"len(v) == {len(self.types)}"]
         tests += [self._test(index, f"v[{index}]") for index in range(len(self.types))]
@@ -126,16 +126,26 @@ class Slots:
 
     @functools.cached_property
     def _checks(self) -> list[Node]:
-        transform = self._live()
-        return [transform.node(node) for node in self._sources]
-
-    def _live(self) -> Check | Load:
-        return Check(self._definitions) if self.strict else Load(self._definitions, strict=False)
+        return self._rewritten(Check(self._definitions))
 
     @functools.cached_property
     def _loads(self) -> list[Node]:
-        transform = Load(self._definitions, strict=self.strict)
+        return self._rewritten(self._load)
+
+    @functools.cached_property
+    def _corrections(self) -> list[Node]:
+        return self._rewritten(self._correct)
+
+    def _rewritten(self, transform: Check | Load) -> list[Node]:
         return [transform.node(node) for node in self._sources]
+
+    @property
+    def _load(self) -> Load:
+        return Load(self._definitions, strict=self.strict)
+
+    @property
+    def _correct(self) -> Load:
+        return Load(self._definitions, strict=False, live=True)
 
     def _tuple(self, nodes: list[Node], arity: int) -> Node:
         node: Node = {"type": "tuple", "items_schema": nodes[: arity + 1] if self._repeats(arity) else nodes[:arity]}
@@ -149,25 +159,33 @@ class Slots:
 
     def checker(self, arity: int) -> Callable[[Any], tuple[object, ...]]:
         """Validates a tuple of ``arity`` live values. Raises ``ValidationError``; with ``strict`` off, corrects."""
-        transform = self._live()
-        return build_validator(self._tuple(self._checks, arity), transform.all_definitions()).validate_python
+        exact = self.exact_checker(arity)
+        return exact if self.strict else _correcting(exact, self._corrector(arity))
+
+    def exact_checker(self, arity: int) -> Callable[[Any], tuple[object, ...]]:
+        """As ``checker``, correcting nothing."""
+        definitions = Check(self._definitions).all_definitions()
+        return build_validator(self._tuple(self._checks, arity), definitions).validate_python
+
+    def _corrector(self, arity: int) -> Callable[[Any], tuple[object, ...]]:
+        definitions = self._correct.all_definitions()
+        return build_validator(self._tuple(self._corrections, arity), definitions).validate_python
 
     def loader(self, arity: int) -> SchemaValidator:
         """Validates a tuple of ``arity`` values from the wire."""
-        transform = Load(self._definitions, strict=self.strict)
-        return build_validator(self._tuple(self._loads, arity), transform.all_definitions())
+        return build_validator(self._tuple(self._loads, arity), self._load.all_definitions())
 
     def dumper(self, arity: int) -> SchemaSerializer:
         """Serializes a tuple of ``arity`` checked values."""
         return build_serializer(self._tuple(self._dumps, arity), self._dump_definitions)
 
     def slot_checker(self, index: int) -> Callable[[Any], object]:
-        """As ``checker``, for one slot alone."""
-        return build_validator(self._checks[index], self._live().all_definitions()).validate_python
+        """As ``exact_checker``, for one slot alone."""
+        return build_validator(self._checks[index], Check(self._definitions).all_definitions()).validate_python
 
     def slot_loader(self, index: int) -> SchemaValidator:
         """As ``loader``, for one slot alone."""
-        return build_validator(self._loads[index], Load(self._definitions, strict=self.strict).all_definitions())
+        return build_validator(self._loads[index], self._load.all_definitions())
 
     def slot_dumper(self, index: int) -> SchemaSerializer:
         """As ``dumper``, for one slot alone."""
@@ -177,6 +195,21 @@ class Slots:
         """The values of this slot are their own wire form in every format."""
         node = resolve(self._sources[index], self._definitions)
         return node["type"] in ("int", "bool", "str", "none") and "serialization" not in node
+
+
+def _correcting(exact: Callable[[Any], T], correct: Callable[[Any], T]) -> Callable[[Any], T]:
+    """What fits stays as it is; what was corrected must fit, or something of it would be lost."""
+
+    def corrected(values: Any) -> T:
+        try:
+            exact(values)
+        except ValidationError:
+            values = correct(values)
+            exact(values)
+        result: T = values
+        return result
+
+    return corrected
 
 
 def _walked(names: str, walk: Callable[[], T]) -> T:

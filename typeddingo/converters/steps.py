@@ -8,12 +8,22 @@ from typing import Any
 from typeddingo.converters.misfits import TAG
 from typeddingo.converters.nodes import Node
 
-__all__ = ["after", "chain", "first_of", "plain", "wrapped"]
+__all__ = ["after", "chain", "first_of", "keeping", "plain", "wrapped"]
 
 
 def plain(function: Callable[[Any], Any]) -> Node:
     """The function alone decides."""
     return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
+
+
+def keeping(check: Callable[[Any], object]) -> Callable[[Any], Any]:
+    """The check as a function that hands back the value itself."""
+
+    def kept(value: Any) -> Any:
+        check(value)
+        return value
+
+    return kept
 
 
 def wrapped(function: Callable[[Any, Callable[[Any], Any]], Any], node: Node) -> Node:
