@@ -11,7 +11,16 @@ from typing import Any, ClassVar
 
 from pydantic_core import SchemaValidator
 
-from typeddingo.converters.exact import a_type, check_json_value, exact, exact_float, exact_int, exact_str, uniform
+from typeddingo.converters.exact import (
+    a_type,
+    check_json_value,
+    exact,
+    exact_and_tried,
+    exact_float,
+    exact_int,
+    exact_str,
+    uniform,
+)
 from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.misfits import expected
 from typeddingo.converters.nodes import Definitions, Node, constraints_of, label_of, resolve
@@ -40,6 +49,8 @@ class Check(Transform):
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if node["type"] == "literal":
             return self.on_literal(node)
+        if leaf.tried:
+            return plain(exact_and_tried(leaf))
         if self.trusting and len(leaf.types) == 1:
             return {"type": "is-instance", "cls": leaf.types[0]}
         return _then(exact(leaf.types, leaf.expected), node)

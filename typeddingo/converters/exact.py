@@ -9,10 +9,23 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from typeddingo.converters.leaves import DIGITS
+from pydantic_core import ValidationError
+
+from typeddingo.converters.leaves import DIGITS, Leaf
 from typeddingo.converters.misfits import expected
 
-__all__ = ["LEAST", "MOST", "a_type", "check_json_value", "exact", "exact_float", "exact_int", "exact_str", "uniform"]
+__all__ = [
+    "LEAST",
+    "MOST",
+    "a_type",
+    "check_json_value",
+    "exact",
+    "exact_and_tried",
+    "exact_float",
+    "exact_int",
+    "exact_str",
+    "uniform",
+]
 
 MOST = 10**DIGITS
 """The first int that is too long to be written as text."""
@@ -28,6 +41,25 @@ def exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
         if cls is only or cls in types:
             return value
         raise expected(f"{words}, got {a_type(cls)}")
+
+    return check
+
+
+def exact_and_tried(leaf: Leaf) -> Callable[[Any], Any]:
+    """A check for an exact class, and that the value comes back as itself."""
+    itself = exact(leaf.types, leaf.expected)
+
+    def check(value: object) -> object:
+        itself(value)
+        try:
+            came_back = leaf.load(leaf.dump(value))
+        except ValidationError:
+            raise
+        except (ValueError, TypeError):
+            raise expected(leaf.expected) from None
+        if came_back == value:
+            return value
+        raise expected(f"{leaf.expected} that comes back as itself")
 
     return check
 

@@ -45,6 +45,8 @@ class Leaf:
     dump: Callable[[Any], object]
     load: Callable[[Any], object]
     """Raises ``ValueError`` or ``TypeError`` for anything but a dumped value."""
+    tried: bool = False
+    """Not every value of the type is loaded again: it is tried out before it is sent."""
 
 
 def _text(pattern: str, make: Callable[[str], object], longest: int = 5_000) -> Callable[[Any], object]:

@@ -14,10 +14,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import pydantic
-
 from typeddingo.converters.attrs_classes import is_attrs
 from typeddingo.converters.leaves import Leaf, leaf_of_class
+from typeddingo.converters.pydantic_types import byte_size_leaf, secret_leaf, url_leaf
 from typeddingo.errors import SignatureError
 
 __all__ = [
@@ -163,34 +162,6 @@ def instance_class(node: Node) -> type | None:
     return None
 
 
-def _secret_leaf(cls: type) -> Leaf | None:
-    if issubclass(cls, pydantic.SecretStr):
-        return Leaf("a secret text", (cls,), "str", lambda v: v.get_secret_value(), _load_with(cls, str))
-    if issubclass(cls, pydantic.SecretBytes):
-        from typeddingo.converters.leaves import leaf_of_class as leaf
-
-        plain = leaf(bytes)
-        assert plain is not None
-        return Leaf("secret bytes", (cls,), "bytes", lambda v: v.get_secret_value(), _load_through(cls, plain))
-    return None
-
-
-def _load_through(cls: Any, plain: Leaf) -> Any:
-    def load(tree: object) -> object:
-        return cls(plain.load(tree))
-
-    return load
-
-
-def _load_with(cls: type, wire: type) -> Any:
-    def load(tree: object) -> object:
-        if type(tree) is not wire:
-            raise ValueError
-        return cls(tree)
-
-    return load
-
-
 def leaf_of(node: Node) -> Leaf | None:
     """The scalar a node stands for, None when it is a container or anything else."""
     kind = node["type"]
@@ -201,7 +172,7 @@ def leaf_of(node: Node) -> Leaf | None:
     if kind in ("is-instance", "lax-or-strict", "json-or-python", "enum"):
         cls = instance_class(node)
         if cls is not None:
-            return _secret_leaf(cls) or leaf_of_class(cls)
+            return secret_leaf(cls) or leaf_of_class(cls)
     if (
         kind == "function-plain"
         and getattr(node["function"]["function"], "__name__", "") == "validate_str_is_valid_iana_tz"
@@ -209,7 +180,7 @@ def leaf_of(node: Node) -> Leaf | None:
         import zoneinfo
 
         return leaf_of_class(zoneinfo.ZoneInfo)
-    return None
+    return url_leaf(node) or byte_size_leaf(node)
 
 
 def _literal_leaf(node: Node) -> Leaf | None:
