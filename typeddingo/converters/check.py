@@ -300,7 +300,7 @@ def _then(check: Callable[[Any], Any], node: Node) -> Node:
 
 def _native_item(items: Node) -> type | None:
     """The class of a scalar item without constraints: one pass over the types checks them all."""
-    if items["type"] in _NATIVE and not constraints_of(items) and "serialization" not in items:
+    if items["type"] in _NATIVE and not constraints_of(items):
         return _NATIVE[items["type"]]
     return None
 

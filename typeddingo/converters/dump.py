@@ -31,7 +31,7 @@ def build_serializer(node: Node, definitions: Sequence[Node] = ()) -> SchemaSeri
 
 
 class Dump(Transform):
-    """``foreign`` is set when a part is serialized by the user's own function: it may only speak JSON.
+    """``foreign`` is set when a part is serialized by pydantic or a function of the user's: it may only speak JSON.
 
     Definitions are walked where they are first referred to, so that what is wrong in them is found with the way to it.
     """
@@ -80,20 +80,18 @@ class Dump(Transform):
         return {"type": "any"}
 
     def on_int(self, node: Node) -> Node:
-        return self._own(node) or {"type": node["type"]}
+        return {"type": node["type"]}
 
     def on_literal(self, node: Node) -> Node:
-        return self._own(node) or {"type": "any"}
+        return {"type": "any"}
 
     def on_list(self, node: Node) -> Node:
-        return self._own(node) or {"type": "list", "items_schema": self.items(node)}
+        return {"type": "list", "items_schema": self.items(node)}
 
     def on_set(self, node: Node) -> Node:
-        return self._own(node) or _plain(list, {"type": "list", "items_schema": self.items(node)})
+        return _plain(list, {"type": "list", "items_schema": self.items(node)})
 
     def on_tuple(self, node: Node) -> Node:
-        if (own := self._own(node)) is not None:
-            return own
         rewritten: Node = {"type": "tuple", "items_schema": super().on_tuple(node)["items_schema"]}
         if "variadic_item_index" in node:
             rewritten["variadic_item_index"] = node["variadic_item_index"]
@@ -101,11 +99,9 @@ class Dump(Transform):
 
     def on_named_tuple(self, node: Node) -> Node:
         items = [self.inside(f".{field['name']}", field["schema"]) for field in node["fields"]]
-        return self._own(node) or _plain(tuple, {"type": "tuple", "items_schema": items})
+        return _plain(tuple, {"type": "tuple", "items_schema": items})
 
     def on_dict(self, node: Node) -> Node:
-        if (own := self._own(node)) is not None:
-            return own
         keys = node.get("keys_schema", {"type": "any"})
         new_keys, new_values = (
             self.inside("[key]", keys),
@@ -122,11 +118,9 @@ class Dump(Transform):
         rewritten: Node = {**node, "fields": self.field_map(node["fields"]), "computed_fields": []}
         if node.get("extras_schema"):
             rewritten["extras_schema"] = self.node(node["extras_schema"])
-        return self._own(node) or rewritten
+        return rewritten
 
     def on_model(self, node: Node) -> Node:
-        if (own := self._own(node)) is not None:
-            return own
         inner = self.inside(".root", node["schema"]) if node.get("root_model") else self.node(node["schema"])
         return {**node, "schema": inner, "config": {**node.get("config", {}), **_CONFIG}}
 
@@ -146,7 +140,7 @@ class Dump(Transform):
 
     def on_dataclass(self, node: Node) -> Node:
         config = {**node.get("config", {}), **_CONFIG}
-        return self._own(node) or {**node, "schema": self.node(node["schema"]), "config": config}
+        return {**node, "schema": self.node(node["schema"]), "config": config}
 
     def on_dataclass_args(self, node: Node) -> Node:
         fields = [
@@ -163,8 +157,6 @@ class Dump(Transform):
         return {**node, "fields": fields, "computed_fields": []}
 
     def on_union(self, node: Node) -> Node:
-        if (own := self._own(node)) is not None:
-            return own
         union = plan_union(node, self.definitions)
         labelled = union.bare is None and not is_discriminated(node)
         choices: dict[str, Node] = {}
@@ -177,22 +169,15 @@ class Dump(Transform):
         return {"type": "tagged-union", "choices": choices, "discriminator": pick}
 
     def on_inner(self, node: Node) -> Node:
-        return self._own(node) or self.node(node["schema"])
+        return self.node(node["schema"])
 
     def on_nullable(self, node: Node) -> Node:
-        return self._own(node) or {"type": "nullable", "schema": self.node(node["schema"])}
+        return {"type": "nullable", "schema": self.node(node["schema"])}
 
     def on_pydantic(self, node: Node) -> Node:
         """A type only pydantic knows: its own JSON form."""
         if getattr(node.get("serialization", {}).get("function"), "__name__", "") == "_serialize_secret":
             raise WalkError("Secret[…] would be written as ****: use SecretStr or SecretBytes, which keep their value")
-        self.foreign = True
-        return dict(node)
-
-    def _own(self, node: Node) -> Node | None:
-        """The node itself when the user gave it a serializer: that is the contract then."""
-        if "serialization" not in node:
-            return None
         self.foreign = True
         return dict(node)
 

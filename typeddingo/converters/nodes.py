@@ -280,8 +280,6 @@ def kinds_of(node: Node, definitions: Definitions, seen: frozenset[str] = frozen
     if (leaf := leaf_of(node)) is not None:
         kinds = frozenset(leaf.kind.split("|"))
         return kinds | {"str"} if "bytes" in kinds else kinds  # bytes are base64 text in JSON
-    if node.get("serialization"):
-        return ANYTHING
     kind = node["type"]
     if kind == "dict":
         return frozenset({"object" if text_keys(node["keys_schema"], definitions) else "array"})

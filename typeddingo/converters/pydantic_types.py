@@ -14,7 +14,7 @@ from pydantic_core import SchemaValidator
 
 from typeddingo.converters.leaves import Leaf, leaf_of_class
 
-__all__ = ["byte_size_leaf", "secret_leaf", "url_leaf"]
+__all__ = ["byte_size_leaf", "is_encoded", "secret_leaf", "url_leaf"]
 
 
 def secret_leaf(cls: type) -> Leaf | None:
@@ -44,6 +44,14 @@ def byte_size_leaf(node: dict[str, Any]) -> Leaf | None:
     if cls is None or not issubclass(cls, pydantic.ByteSize):
         return None
     return Leaf("a size in bytes (ByteSize)", (cls,), "int", int, _load_size(cls), tried=True)
+
+
+def is_encoded(node: dict[str, Any]) -> bool:
+    """``Base64Bytes`` and its kin: the value is what was decoded, which is bytes or text as any other."""
+    if node["type"] != "function-after":
+        return False
+    owner: object = getattr(node["function"]["function"], "__self__", None)
+    return isinstance(owner, (pydantic.EncodedBytes, pydantic.EncodedStr))
 
 
 def _owner(method: object) -> type | None:

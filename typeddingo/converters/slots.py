@@ -194,7 +194,7 @@ class Slots:
     def slot_is_native(self, index: int) -> bool:
         """The values of this slot are their own wire form in every format."""
         node = resolve(self._sources[index], self._definitions)
-        return node["type"] in ("int", "bool", "str", "none") and "serialization" not in node
+        return node["type"] in ("int", "bool", "str", "none")
 
 
 def _correcting(exact: Callable[[Any], T], correct: Callable[[Any], T]) -> Callable[[Any], T]:

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, SchemaError
 from typeddingo.converter import ValueConverter
 from typeddingo.converters.attrs_classes import is_attrs
 from typeddingo.converters.nodes import OPAQUE, Definitions, Node
+from typeddingo.converters.pydantic_types import is_encoded
 from typeddingo.converters.untyped import is_list
 from typeddingo.errors import SignatureError
 
@@ -151,20 +152,31 @@ _DATA = frozenset(
 )
 """Keys of a core schema whose values hold no schemas."""
 
+_OF_PYDANTIC = ("function-plain", "lax-or-strict", "json-or-python", "chain", "url", "multi-host-url")
+"""Nodes of types that pydantic alone can validate, so that it has to serialize them as well."""
+
 
 def _adopted(part: Any, choose: Choose) -> Any:
     """A part of a schema with the classes that pydantic met on its own way (in models' fields, in recursive aliases)
-    taken out too, and brought to one shape where pydantic's versions differ."""
+    taken out too, and brought to one shape where pydantic's versions differ.
+
+    Serializers are left behind: they say how a value is presented, and it is the value that travels.
+    """
     if isinstance(part, list):
         return [_adopted(item, choose) for item in cast("list[object]", part)]  # isinstance says a list, not of what
     if isinstance(part, tuple):
         return tuple(_adopted(item, choose) for item in cast("tuple[object, ...]", part))
-    return _adopted_node(cast("Node", part), choose) if isinstance(part, dict) else part
+    if not isinstance(part, dict):
+        return part
+    node = cast("Node", part)  # isinstance says a dict, not of what
+    if isinstance(node.get("type"), str):
+        return _adopted_node(node, choose)
+    return {name: _adopted(value, choose) for name, value in node.items()}  # fields or members by their names
 
 
 def _adopted_node(node: Node, choose: Choose) -> Node:
     if (
-        node.get("type") in ("is-instance", "dataclass")
+        node["type"] in ("is-instance", "dataclass")
         and "generic_origin" not in node
         and not getattr(node["cls"], "__parameters__", ())
         and carried_by_class(node["cls"])
@@ -172,9 +184,15 @@ def _adopted_node(node: Node, choose: Choose) -> Node:
     ):
         kept = {"ref": node["ref"]} if "ref" in node else {}
         return {"type": "any", "metadata": {OPAQUE: Opaque(converter)}, **kept}
-    if node.get("type") == "call" and issubclass(node["function"], tuple):
+    if node["type"] == "call" and issubclass(node["function"], tuple):
         return _adopted_node(_as_named_tuple(node), choose)
-    return {key: value if key in _DATA else _adopted(value, choose) for key, value in node.items()}
+    if is_encoded(node):
+        return _adopted_node(node["schema"], choose)
+    return {
+        key: value if key in _DATA else _adopted(value, choose)
+        for key, value in node.items()
+        if key != "serialization" or node["type"] in _OF_PYDANTIC
+    }
 
 
 def _as_named_tuple(node: Node) -> Node:

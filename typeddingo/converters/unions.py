@@ -79,7 +79,7 @@ def plan_union(node: Node, definitions: Definitions) -> Union:
 def _flat(node: Node, definitions: Definitions) -> list[Node]:
     found: list[Node] = []
     for choice in choices_of(node):
-        if choice["type"] == "union" and "serialization" not in choice:
+        if choice["type"] == "union":
             found.extend(_flat(choice, definitions))
         elif choice["type"] == "nullable":
             found.append({"type": "none"})
