@@ -21,6 +21,8 @@ __all__ = ["BINARY", "Dump", "build_serializer", "wire_name"]
 BINARY = "binary"
 """The serialization mode of formats that carry bytes as bytes."""
 
+_FLOAT: Node = {"type": "float"}
+
 _CONFIG = core_schema.CoreConfig(ser_json_inf_nan="strings", serialize_by_alias=True)
 
 
@@ -39,7 +41,7 @@ class Dump(Transform):
     foreign: bool = False
 
     same: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("bool", "str", "float", "none"), "int"),
+        **dict.fromkeys(("bool", "str", "none"), "int"),
         **dict.fromkeys(("frozenset", "deque"), "set"),
         "tagged-union": "union",
         **dict.fromkeys(
@@ -53,6 +55,7 @@ class Dump(Transform):
     def __init__(self, definitions: Definitions) -> None:
         super().__init__(definitions)
         self._rewritten: dict[str, Node] = {}
+        self._in_union = False
 
     def all_definitions(self) -> list[Node]:
         for ref in self.definitions:
@@ -66,7 +69,14 @@ class Dump(Transform):
     def _walk_definition(self, ref: str) -> None:
         if ref not in self._rewritten:
             self._rewritten[ref] = {}  # it may refer to itself
-            self._rewritten[ref] = {**self.node(self.definitions[ref]), "ref": ref}
+            self._rewritten[ref] = {**self._as_member(self.definitions[ref]), "ref": ref}
+
+    def _as_member(self, node: Node) -> Node:
+        """The rewritten node of what is, or may be, part of a union."""
+        before, self._in_union = self._in_union, True
+        rewritten = self.node(node)
+        self._in_union = before
+        return rewritten
 
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if "bytes" in leaf.kind:
@@ -81,6 +91,10 @@ class Dump(Transform):
 
     def on_int(self, node: Node) -> Node:
         return {"type": node["type"]}
+
+    def on_float(self, node: Node) -> Node:
+        """A float serializer takes an int as well, but not inside a union."""
+        return {"type": "union", "choices": [_FLOAT, {"type": "int"}]} if self._in_union else _FLOAT.copy()
 
     def on_literal(self, node: Node) -> Node:
         return {"type": "any"}
@@ -161,9 +175,9 @@ class Dump(Transform):
         labelled = union.bare is None and not is_discriminated(node)
         choices: dict[str, Node] = {}
         for tag, label, member in zip(union.tags, union.labels, union.members, strict=True):
-            rewritten = self.node(member)
+            rewritten = self._as_member(member)
             if resolve(member, self.definitions)["type"] == "float":
-                rewritten = _plain(float, {"type": "float"})  # an int given for a float must look like one
+                rewritten = _plain(float, _FLOAT)  # an int given for a float must look like one
             choices[tag] = _labelled(label, rewritten) if labelled else rewritten
         pick = picker(union, member_checks(union.members, Check(self.definitions)))
         return {"type": "tagged-union", "choices": choices, "discriminator": pick}
