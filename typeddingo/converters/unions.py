@@ -48,8 +48,15 @@ class Union:
 
 
 def is_discriminated(node: Node) -> bool:
-    """The user (or pydantic) named a field that tells the members apart: the value says itself what it is."""
-    return node["type"] == "tagged-union" and isinstance(node["discriminator"], str)
+    """The user (or pydantic) named a field that tells the members apart: the value says itself what it is.
+
+    On the wire too, unless the field holds enum members that are no text or ints.
+    """
+    return (
+        node["type"] == "tagged-union"
+        and isinstance(node["discriminator"], str)
+        and all(isinstance(tag, (str, int)) for tag in node["choices"])
+    )
 
 
 def plan_union(node: Node, definitions: Definitions) -> Union:
