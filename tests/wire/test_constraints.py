@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -16,6 +17,10 @@ from typeddingo.contract import Contract, ReturnMisfit
 from typeddingo.errors import ArgumentError, DecodeError, SignatureError
 
 Money = Annotated[Decimal, Field(max_digits=10, decimal_places=2)]
+
+
+class Weight(BaseModel):
+    kilos: float
 
 
 def even(number: int) -> int:
@@ -98,3 +103,40 @@ def test_a_validator_of_a_single_value_is_asked(annotation: Any, fitting: object
 def test_a_constraint_that_no_value_of_the_type_can_meet_lets_none_through() -> None:
     with pytest.raises(ArgumentError):
         Contract.of(echo_of(Short), name="echo").bind((5,), {})
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (float, HUGE),
+        (float, -HUGE),
+        (float | None, HUGE),
+        (float | str, HUGE),
+        (list[float], [1.5, 2, HUGE]),
+        (list[Annotated[float, Field(gt=0)]], [HUGE]),
+        (dict[str, float], {"a": HUGE}),
+        (tuple[float, int], (HUGE, HUGE)),
+        (Weight, Weight.model_construct(kilos=HUGE)),
+    ],
+    ids=lambda part: "" if part in (HUGE, -HUGE) else None,
+)
+def test_an_int_that_is_no_float_is_refused_where_a_float_is_expected(
+    annotation: Any, value: object, strict: bool
+) -> None:
+    contract = Contract.of(echo_of(annotation), name="echo", strict=strict)
+    with pytest.raises(ArgumentError):
+        contract.bind((value,), {})
+    with pytest.raises(ReturnMisfit):
+        contract.split_returns(value)
+
+
+def test_ints_as_large_as_floats_can_be_are_floats() -> None:
+    most = int(sys.float_info.max)
+    contract = Contract.of(echo_of(list[float]), name="echo")
+    contract.bind(([most, -most, 1.5],), {})
+    [loaded] = contract.arguments.load_json(contract.arguments.dump_json(([most, -most],)))
+    assert loaded == [sys.float_info.max, -sys.float_info.max]

@@ -6,6 +6,7 @@ pydantic's strict mode accepts subclasses and hands back the base class; what a 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,9 @@ __all__ = [
 MOST = 10**DIGITS
 """The first int that is too long to be written as text."""
 LEAST = -MOST
+
+_MOST_FLOAT = int(sys.float_info.max)
+"""An int beyond it is no float."""
 
 
 def exact(types: tuple[type, ...], words: str) -> Callable[[Any], Any]:
@@ -86,9 +90,10 @@ def exact_str(value: object) -> object:
 
 def exact_float(value: object) -> object:
     """A float, or an int where a float is expected, as mypy has it."""
-    if type(value) is float or type(value) is int:
+    if type(value) is float or (type(value) is int and -_MOST_FLOAT <= value <= _MOST_FLOAT):
         return value
-    raise expected(f"a float, got {a_type(type(value))}", "float_type")
+    got = "an int that is too large for one" if type(value) is int else a_type(type(value))
+    raise expected(f"a float, got {got}", "float_type")
 
 
 def uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable[[Any], Any]], Any]:
@@ -102,13 +107,16 @@ def uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable
         return value
 
     def check_items(value: Any, handler: Callable[[Any], Any]) -> None:
-        same = set(map(type, value)) <= allowed
+        types = set(map(type, value))
+        same = types <= allowed
         if constrained or not same:
             handler(value)
         if not same:
             raise expected(f"a {cls.__name__} of {item.__name__}, and no subclasses of it")
         if item is str and not all(map(str.isascii, value)):
             exact_str("".join(value))
+        if item is float and int in types:
+            list(map(exact_float, value))
         if item is int and value and not (min(value) > LEAST and max(value) < MOST):
             raise expected(f"ints of at most {DIGITS} digits")
 
