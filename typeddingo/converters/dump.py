@@ -192,6 +192,8 @@ class Dump(Transform):
         """A type only pydantic knows: its own JSON form."""
         if getattr(node.get("serialization", {}).get("function"), "__name__", "") == "_serialize_secret":
             raise WalkError("Secret[…] would be written as ****: use SecretStr or SecretBytes, which keep their value")
+        if getattr(node.get("function", {}).get("function"), "__name__", "") == "pattern_bytes_validator":
+            raise WalkError("a regular expression for bytes cannot travel: send one for text, re.Pattern[str]")
         self.foreign = True
         return dict(node)
 

@@ -168,6 +168,24 @@ def _load_range(value: object) -> range:
     return range(*value)
 
 
+_PATTERN_FLAGS = re.ASCII | re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE | re.UNICODE
+
+
+def _dump_pattern(value: re.Pattern[str]) -> object:
+    """The text alone where no flag was given."""
+    return value.pattern if value.flags == re.UNICODE else [value.pattern, value.flags]
+
+
+def _load_pattern(value: object) -> re.Pattern[str]:
+    text, flags = value if is_list(value) and len(value) == 2 else (value, 0)
+    if type(text) is not str or type(flags) is not int or flags & ~_PATTERN_FLAGS:
+        raise ValueError
+    try:
+        return re.compile(text, flags)
+    except (re.error, OverflowError, RecursionError):
+        raise ValueError from None
+
+
 _OFFSET = r"(?:Z|[+-]\d\d:\d\d(?::\d\d(?:\.\d{6})?)?)"
 _CLOCK = r"\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _DAY = r"\d{4}-\d\d-\d\d"
@@ -188,6 +206,7 @@ _LEAVES: tuple[Leaf, ...] = (
     Leaf("bytes", (bytes,), "bytes", bytes, _load_base64),
     Leaf("a bytearray", (bytearray,), "bytes", bytes, lambda v: bytearray(_load_base64(v))),
     Leaf("a time zone", (zoneinfo.ZoneInfo,), "str", str, _load_zone),
+    Leaf("a regular expression for text", (re.Pattern,), "str|array", _dump_pattern, _load_pattern, tried=True),
     Leaf("a range", (range,), "array", lambda v: [v.start, v.stop, v.step], _load_range),
     *(
         Leaf(f"an {cls.__name__}", (cls,), "str", str, _strict_text(cls))

@@ -10,7 +10,9 @@ import datetime as dt
 import decimal
 import enum
 import fractions
+import re
 import uuid
+import zoneinfo
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -68,6 +70,13 @@ _LEAF_NODES: Mapping[str, type] = {
     "fraction": fractions.Fraction,
     "bytes": bytes,
 }
+
+_CLASSES_OF_FUNCTIONS: Mapping[str, type] = {
+    "validate_str_is_valid_iana_tz": zoneinfo.ZoneInfo,
+    "pattern_either_validator": re.Pattern,
+    "pattern_str_validator": re.Pattern,
+}
+"""Types for which pydantic has no node but a function of its own."""
 
 _CONSTRAINTS = frozenset(
     [
@@ -173,13 +182,9 @@ def leaf_of(node: Node) -> Leaf | None:
         cls = instance_class(node)
         if cls is not None:
             return secret_leaf(cls) or leaf_of_class(cls)
-    if (
-        kind == "function-plain"
-        and getattr(node["function"]["function"], "__name__", "") == "validate_str_is_valid_iana_tz"
-    ):
-        import zoneinfo
-
-        return leaf_of_class(zoneinfo.ZoneInfo)
+    if kind == "function-plain":
+        cls = _CLASSES_OF_FUNCTIONS.get(getattr(node["function"]["function"], "__name__", ""))
+        return None if cls is None else leaf_of_class(cls)
     return url_leaf(node) or byte_size_leaf(node)
 
 
