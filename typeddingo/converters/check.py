@@ -19,11 +19,12 @@ from typeddingo.converters.exact import (
     exact_float,
     exact_int,
     exact_str,
+    unchanged,
     uniform,
 )
 from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.misfits import expected
-from typeddingo.converters.nodes import Definitions, Node, constraints_of, label_of, resolve
+from typeddingo.converters.nodes import Definitions, Node, constraints_of, label_of, resolve, unwrapped
 from typeddingo.converters.steps import chain, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import picker, plan_union
@@ -31,6 +32,11 @@ from typeddingo.converters.unions import picker, plan_union
 __all__ = ["Check", "build_validator", "member_checks", "one_of"]
 
 _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": float}
+
+_CLASSES = ("model", "dataclass")
+
+_TRANSFORMING = frozenset({"strip_whitespace", "to_lower", "to_upper"})
+"""Constraints of a text that make another text of it."""
 
 
 def build_validator(node: Node, definitions: Sequence[Node] = (), config: Any = None) -> SchemaValidator:
@@ -208,37 +214,47 @@ class Check(Transform):
     # functions
 
     def on_function_after(self, node: Node) -> Node:
-        inner = self.node(node["schema"])
-        return inner if self._has_run(node) else {**node, "schema": inner}
+        return self._asked(node)
 
-    def _has_run(self, node: Node) -> bool:
-        """The validators of a model, inside and around it, ran when the model was made."""
-        return self.trusting or resolve(node, self.definitions)["type"] in ("model", "dataclass")
+    def on_function_wrap(self, node: Node) -> Node:
+        return self._asked(node)
+
+    def _asked(self, node: Node) -> Node:
+        inner = self.node(node["schema"])
+        if self.trusting or self._is_of_class(node):
+            return inner  # it ran when the model was made
+        return wrapped(unchanged, {**node, "schema": wrapped(_itself, inner)})
+
+    def _is_of_class(self, node: Node) -> bool:
+        """A validator of a model's own, and none in an annotation around it: the class's name is on the outermost."""
+        if resolve(node, self.definitions)["type"] not in _CLASSES:
+            return False
+        if "ref" in node:
+            return True
+        while "ref" not in node and node["type"] not in ("definition-ref", *_CLASSES):
+            node = unwrapped(node, self.definitions) or node
+        return "ref" not in node and node["type"] in _CLASSES
 
     def on_function_before(self, node: Node) -> Node:
         return self.node(node["schema"])  # it prepares raw input; a live value is not raw
 
-    def on_function_wrap(self, node: Node) -> Node:
-        inner = self.node(node["schema"])
-        return inner if self._has_run(node) else {**node, "schema": inner}
-
     def on_function_plain(self, node: Node) -> Node:
-        return {"type": "any"} if self.trusting else dict(node)
+        return {"type": "any"} if self.trusting else wrapped(unchanged, dict(node))
 
     # pydantic's own forks for types we do not know: their strict, live side
 
     def on_lax_or_strict(self, node: Node) -> Node:
-        return (
-            {**node["strict_schema"], "strict": True}
-            if "strict" in node["strict_schema"]
-            else dict(node["strict_schema"])
-        )
+        strict: Node = node["strict_schema"]
+        return self._of_pydantic({**strict, "strict": True} if "strict" in strict else dict(strict))
 
     def on_json_or_python(self, node: Node) -> Node:
-        return dict(node["python_schema"])
+        return self._of_pydantic(dict(node["python_schema"]))
 
     def on_chain(self, node: Node) -> Node:
-        return dict(node)
+        return self._of_pydantic(dict(node))
+
+    def _of_pydantic(self, node: Node) -> Node:
+        return node if self.trusting else wrapped(unchanged, node)
 
     def on_url(self, node: Node) -> Node:
         return {**node, "strict": True}
@@ -274,6 +290,11 @@ def one_of(members: Sequence[Node], definitions: Definitions, words: str) -> Cal
     return check
 
 
+def _itself(value: object, handler: Callable[[Any], object]) -> object:
+    handler(value)
+    return value
+
+
 def _check_extras(model: Any) -> Any:
     check_json_value(getattr(model, "__pydantic_extra__", None) or {})
     return model
@@ -295,7 +316,8 @@ def _then(check: Callable[[Any], Any], node: Node) -> Node:
     constraints = constraints_of(node)
     if not constraints:
         return plain(check)
-    return chain(plain(check), {**node, "strict": True})
+    demands = {**node, "strict": True}
+    return chain(plain(check), wrapped(unchanged, demands) if _TRANSFORMING & constraints.keys() else demands)
 
 
 def _native_item(items: Node) -> type | None:

@@ -25,6 +25,7 @@ __all__ = [
     "exact_float",
     "exact_int",
     "exact_str",
+    "unchanged",
     "uniform",
 ]
 
@@ -66,6 +67,17 @@ def exact_and_tried(leaf: Leaf) -> Callable[[Any], Any]:
         raise expected(f"{leaf.expected} that comes back as itself")
 
     return check
+
+
+def unchanged(value: object, handler: Callable[[Any], Any]) -> object:
+    """The value itself, if the annotation's own functions leave it as it is: here and on the wire it is the same."""
+    made = handler(value)
+    if made is value:
+        return value
+    kept = type(made) is type(value) or (type(made) is float and type(value) is int)
+    if kept and made == value:
+        return value
+    raise expected("a value that the annotation does not change")
 
 
 def exact_int(value: object) -> object:
