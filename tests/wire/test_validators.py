@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
@@ -9,17 +10,21 @@ import pytest
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     IPvAnyAddress,
+    PlainSerializer,
     PlainValidator,
     StringConstraints,
     WrapValidator,
+    field_validator,
+    model_serializer,
     model_validator,
 )
 
-from tests.wire.test_roundtrip import MARSHALLERS, echo_of, same, sent
+from tests.wire.test_roundtrip import MARSHALLERS, echo_of, returned, same, sent
 from typeddingo import App, Config
 from typeddingo.contract import Contract, ReturnMisfit
-from typeddingo.errors import ArgumentError
+from typeddingo.errors import ArgumentError, DecodeError
 
 
 class Pair(NamedTuple):
@@ -58,6 +63,52 @@ def positive(counted: Counted) -> Counted:
 
 def absolute(value: object, handler: Callable[[object], int]) -> int:
     return abs(handler(value))
+
+
+def without_unit(text: str) -> int:
+    return int(text.removesuffix("kg"))
+
+
+def with_unit(weight: int) -> str:
+    return f"{weight}kg"
+
+
+class Parcel(BaseModel):
+    """Reads what it writes, in its own way; neither is what travels."""
+
+    when: dt.datetime
+    until: dt.datetime
+    weight: Annotated[int, BeforeValidator(without_unit), PlainSerializer(with_unit)]
+    more: list[Parcel] = []
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def read_day(cls, value: object) -> object:
+        return dt.datetime.strptime(value, "%d.%m.%Y") if isinstance(value, str) else value
+
+    @field_validator("until", mode="wrap")
+    @classmethod
+    def read_last_day(cls, value: object, handler: Callable[[object], dt.datetime]) -> dt.datetime:
+        return handler(cls.read_day(value))
+
+    @model_serializer(mode="wrap")
+    def write(self, handler: Callable[[object], dict[str, object]]) -> dict[str, object]:
+        return {"parcel": handler(self)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def unwrap(cls, value: dict[str, object]) -> object:
+        return value["parcel"]
+
+
+RAW = {"parcel": {"when": "1.2.2020", "until": "2.2.2020", "weight": "3kg"}}
+PARCEL = Parcel.model_validate(RAW).model_copy(update={"more": [Parcel.model_validate(RAW)]})
+
+
+def this_century(value: dt.datetime, handler: Callable[[object], dt.datetime]) -> dt.datetime:
+    if value.year < 2000:
+        raise ValueError("too early")
+    return handler(value)
 
 
 Lower = Annotated[str, StringConstraints(to_lower=True)]
@@ -139,3 +190,36 @@ def test_validators_of_a_model_do_not_run_again_where_it_is_sent(annotation: Any
     contract = Contract.of(echo_of(annotation), name="echo")
     contract.bind(((counted, counted) if annotation not in (Counted, Positive) else counted,), {})
     assert not RUNS
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Parcel, PARCEL),
+        (Parcel | Counted, PARCEL),
+        (Annotated[int, BeforeValidator(lambda number: number * 2)], 3),
+        (Annotated[int | str, BeforeValidator(int)], "3"),
+        (Annotated[dt.datetime, WrapValidator(this_century)], dt.datetime(2020, 1, 1)),
+        (Annotated[Counted, BeforeValidator(lambda counted: counted.n)], Counted(n=1)),
+    ],
+)
+def test_validators_see_the_value_and_never_its_wire_form(annotation: Any, value: object, strict: bool) -> None:
+    contract = Contract.of(echo_of(annotation), name="echo", strict=strict)
+    for marshaller in MARSHALLERS:
+        assert same(sent(marshaller, contract, value), value)
+        assert same(returned(marshaller, contract, value), value)
+
+
+def test_a_validator_around_a_value_holds_on_arrival() -> None:
+    contract = Contract.of(echo_of(Annotated[dt.datetime, WrapValidator(this_century)]), name="echo")
+    with pytest.raises(DecodeError, match="too early"):
+        contract.arguments.load_json(b'["1999-01-01T00:00:00"]')
+
+
+def test_raw_input_is_prepared_where_corrections_are_allowed() -> None:
+    contract = Contract.of(echo_of(Parcel), name="echo", strict=False)
+    [parcel], _ = contract.bind((RAW,), {})
+    assert parcel == Parcel.model_validate(RAW)
+    with pytest.raises(ArgumentError):
+        Contract.of(echo_of(Parcel), name="echo").bind((RAW,), {})

@@ -24,16 +24,14 @@ from typeddingo.converters.exact import (
 )
 from typeddingo.converters.leaves import Leaf
 from typeddingo.converters.misfits import expected
-from typeddingo.converters.nodes import Definitions, Node, constraints_of, label_of, resolve, unwrapped
-from typeddingo.converters.steps import chain, plain, wrapped
+from typeddingo.converters.nodes import Definitions, Node, constraints_of, is_of_class, label_of
+from typeddingo.converters.steps import chain, keeping, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import picker, plan_union
 
-__all__ = ["Check", "build_validator", "member_checks", "one_of"]
+__all__ = ["Check", "build_validator", "exactly", "member_checks", "one_of"]
 
 _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": float}
-
-_CLASSES = ("model", "dataclass")
 
 _TRANSFORMING = frozenset({"strip_whitespace", "to_lower", "to_upper"})
 """Constraints of a text that make another text of it."""
@@ -221,19 +219,9 @@ class Check(Transform):
 
     def _asked(self, node: Node) -> Node:
         inner = self.node(node["schema"])
-        if self.trusting or self._is_of_class(node):
+        if self.trusting or is_of_class(node, self.definitions):
             return inner  # it ran when the model was made
         return wrapped(unchanged, {**node, "schema": wrapped(_itself, inner)})
-
-    def _is_of_class(self, node: Node) -> bool:
-        """A validator of a model's own, and none in an annotation around it: the class's name is on the outermost."""
-        if resolve(node, self.definitions)["type"] not in _CLASSES:
-            return False
-        if "ref" in node:
-            return True
-        while "ref" not in node and node["type"] not in ("definition-ref", *_CLASSES):
-            node = unwrapped(node, self.definitions) or node
-        return "ref" not in node and node["type"] in _CLASSES
 
     def on_function_before(self, node: Node) -> Node:
         return self.node(node["schema"])  # it prepares raw input; a live value is not raw
@@ -272,6 +260,12 @@ def member_checks(members: Sequence[Node], transform: Check) -> Callable[[], Seq
         return compiled
 
     return checks
+
+
+def exactly(node: Node, definitions: Definitions) -> Callable[[Any], object]:
+    """A check that lets a value of the node pass, as it is; compiled when it is first needed."""
+    checks = member_checks([node], Check(definitions))
+    return keeping(lambda value: checks()[0](value))
 
 
 def one_of(members: Sequence[Node], definitions: Definitions, words: str) -> Callable[[Any], object]:

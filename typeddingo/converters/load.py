@@ -10,13 +10,13 @@ import collections
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from typeddingo.converters.check import Check, one_of
+from typeddingo.converters.check import Check, exactly, one_of
 from typeddingo.converters.dump import wire_name
 from typeddingo.converters.exact import check_json_value
 from typeddingo.converters.leaves import DIGITS, FLOAT_WORDS, Leaf
 from typeddingo.converters.misfits import expected
-from typeddingo.converters.nodes import Definitions, Node, constraints_of, int_keys, text_keys
-from typeddingo.converters.steps import after, first_of, keeping, plain, wrapped
+from typeddingo.converters.nodes import Definitions, Node, constraints_of, int_keys, is_of_class, text_keys
+from typeddingo.converters.steps import after, chain, first_of, keeping, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import WIRE_KINDS, Union, is_discriminated, plan_union
 
@@ -38,7 +38,6 @@ class Load(Transform):
     same: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("bool", "str", "none"), "int"),
         **dict.fromkeys(("set", "frozenset"), "list"),
-        **dict.fromkeys(("function-before", "function-after", "function-wrap"), "keep"),
         **dict.fromkeys(("chain", "url", "multi-host-url"), "function-plain"),
     }
 
@@ -238,10 +237,26 @@ class Load(Transform):
         corrected: Node = {"type": "union", "choices": [self.node(member) for member in union.members]}
         return first_of(itself, from_wire, corrected) if self.live else first_of(from_wire, itself, corrected)
 
-    # functions stay where the user put them
+    # functions of the user's: they are asked of what was loaded, as of what is sent
 
-    def on_keep(self, node: Node) -> Node:
+    def on_function_after(self, node: Node) -> Node:
         return {**node, "schema": self.node(node["schema"])}
+
+    def on_function_before(self, node: Node) -> Node:
+        """It prepares raw input, which a wire form is not: only where that cannot be loaded as it is."""
+        inner = self.node(node["schema"])
+        prepared = {**node, "schema": inner}
+        if self.strict:
+            return inner
+        return prepared if self.live else first_of(inner, prepared)
+
+    def on_function_wrap(self, node: Node) -> Node:
+        inner = self.node(node["schema"])
+        around = {**node, "schema": inner}
+        if self.live or is_of_class(node, self.definitions):
+            return around
+        asked = chain(inner, {**node, "schema": plain(exactly(node["schema"], self.definitions))})
+        return asked if self.strict else first_of(asked, around)
 
     def on_function_plain(self, node: Node) -> Node:
         return dict(node)

@@ -26,6 +26,7 @@ __all__ = [
     "Definitions",
     "Node",
     "constraints_of",
+    "is_of_class",
     "kinds_of",
     "label_of",
     "leaf_of",
@@ -104,6 +105,8 @@ _CONSTRAINTS = frozenset(
 )
 
 
+_CLASSES = ("model", "dataclass")
+
 _TRANSPARENT = ("default", "function-before", "function-after", "function-wrap", "custom-error", "json")
 
 
@@ -145,6 +148,17 @@ def travels_as_json_side(node: Node) -> bool:
         and node["json_schema"]["type"] in ("list", "set", "frozenset", "dict")
         and instance_class(node) is None
     )
+
+
+def is_of_class(node: Node, definitions: Definitions) -> bool:
+    """A validator of a model's own, and none in an annotation around it: the class's name is on the outermost."""
+    if resolve(node, definitions)["type"] not in _CLASSES:
+        return False
+    if "ref" in node:
+        return True
+    while "ref" not in node and node["type"] not in ("definition-ref", *_CLASSES):
+        node = unwrapped(node, definitions) or node
+    return "ref" not in node and node["type"] in _CLASSES
 
 
 def is_json_value(node: Node) -> bool:
