@@ -126,6 +126,7 @@ def test_a_class_with_a_serializer_comes_back_as_itself_when_it_is_named_twice()
     assert row.load_tree(row.dump_tree(values)) == values
 
 
-def test_a_serializer_does_not_make_what_says_nothing_into_something() -> None:
+@pytest.mark.parametrize("annotation", [Annotated[Any, PlainSerializer(str)], Json])
+def test_a_serializer_does_not_make_what_says_nothing_into_something(annotation: Any) -> None:
     with pytest.raises(SignatureError, match="Any and object"):
-        Contract.of(echo_of(Annotated[Any, PlainSerializer(str)]), name="echo")
+        Contract.of(echo_of(annotation), name="echo")

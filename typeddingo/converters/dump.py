@@ -183,7 +183,7 @@ class Dump(Transform):
         return {"type": "tagged-union", "choices": choices, "discriminator": pick}
 
     def on_inner(self, node: Node) -> Node:
-        return self.node(node["schema"])
+        return self.node(node.get("schema", {"type": "any"}))
 
     def on_nullable(self, node: Node) -> Node:
         return {"type": "nullable", "schema": self.node(node["schema"])}

@@ -138,8 +138,10 @@ def row_source(annotations: Sequence[object], choose: Choose) -> tuple[list[Node
         raise
     except PydanticUserError as err:
         raise SignatureError(f"cannot be carried: {err.message.splitlines()[0]}") from err
-    except (TypeError, NameError, AttributeError, RecursionError, SchemaError) as err:
+    except (TypeError, NameError, AttributeError, RecursionError) as err:
         raise SignatureError(f"cannot be read as an annotation ({type(err).__name__}: {err})") from err
+    except SchemaError as err:
+        raise SignatureError(f"cannot be read as an annotation ({str(err).splitlines()[-1].strip()})") from err
     definitions: dict[str, Node] = {}
     if schema["type"] == "definitions":
         definitions = {node["ref"]: _adopted(node, choose) for node in schema["definitions"]}
