@@ -323,7 +323,7 @@ class App(TaskDecorator, ScheduleDecorator):
             bounds=spec.bounds,
             key=spec.key,
             marshaller=spec.marshaller,
-            report_marshaller=spec.report_marshaller,
+            report_marshaller=spec.marshaller if spec.report_marshaller is None else spec.report_marshaller,
             id_maker=spec.id_maker,
             queue=spec.queue,
             hooks=self._hooks,

@@ -218,6 +218,10 @@ class Delivery:
 class Listener(abc.ABC):
     """A stream of deliveries, shared by the workers of one queue; thread-safe."""
 
+    redelivers: bool = True
+    """A task may be delivered again, and is then not run twice here. False: never, so one with an id that was seen
+    before is another task."""
+
     @abc.abstractmethod
     def take(self, count: int, timeout: float | None = None) -> Sequence[Delivery]:
         """Up to ``count`` deliveries, waiting at most ``timeout`` seconds for the first (None: until closed).

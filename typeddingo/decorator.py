@@ -42,7 +42,7 @@ class TaskSpec:
     context: bool = False
     option: Option = Option()  # noqa: RUF009  # frozen
     marshaller: int | Marshaller = MarshallerID.DEFAULT
-    report_marshaller: int | Marshaller = MarshallerID.DEFAULT
+    report_marshaller: int | Marshaller | None = None
     id_maker: int | IDMaker = IDMakerID.DEFAULT
     strict: bool = True
     workers: int | None = None
@@ -92,7 +92,7 @@ class TaskSettings(TypedDict, total=False):
     marshaller: int | Marshaller
     """What encodes its calls: an id, or an object."""
     report_marshaller: int | Marshaller
-    """What encodes its reports."""
+    """What encodes its reports; what encodes its calls, if nothing else is said."""
     id_maker: int | IDMaker
     """What names its calls."""
     strict: bool

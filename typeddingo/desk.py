@@ -72,7 +72,7 @@ class Desk:
         key = (self.entry.name, task.id, intern(reply_to))  # the window keeps many: they share what is equal
         journey = task.journey
         meta = Meta(*key) if journey is None else Meta(journey.name, journey.id, reply_to)
-        if (admitted := self._runtime.window.admit(key, delivery)) is not True:
+        if delivery.listener.redelivers and (admitted := self._runtime.window.admit(key, delivery)) is not True:
             if isinstance(admitted, Done):
                 report = None if admitted.report is None else Parcel(meta, admitted.report)
                 self._outbox.add(Finished(report, delivery))
@@ -103,7 +103,8 @@ class Desk:
             self._finish_step(arrival, report)
             return
         parcel = None if task.option.ignore_report else Parcel(meta, wire.encode_report(report))
-        self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, key))
+        known = key if delivery.listener.redelivers else None
+        self._outbox.add(Finished(parcel, None if self._early else delivery, Receipt.OK, known))
 
     def _finish_step(self, arrival: Arrival, report: Report[object]) -> None:
         """A step of a pipeline: what comes of it goes to the next one, and the caller hears of the last."""

@@ -10,6 +10,7 @@ from typeddingo.contract import Contract
 from typeddingo.header import Header
 from typeddingo.journey import Journey
 from typeddingo.message import Report, TaskMessage
+from typeddingo.option import Option
 
 __all__ = ["Codec", "JourneyReader", "Limits", "Marshaller", "MarshallerID", "carries_journeys"]
 
@@ -55,6 +56,15 @@ class JourneyReader(Protocol):
 
     def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
         """The steps alone, of a frame whose arguments may be unreadable. Raises ``WireError``."""
+        ...
+
+
+@runtime_checkable
+class OptionReader(Protocol):
+    """A marshaller that can tell how a call wants to be reported although its values cannot be read. Optional."""
+
+    def option_in(self, contract: Contract, header: Header, frame: bytes, /) -> Option:
+        """The option alone. Raises ``WireError``."""
         ...
 
 

@@ -13,7 +13,6 @@ from typeddingo.events import EventCode, EventLevel
 from typeddingo.failure import not_invoked
 from typeddingo.header import Header
 from typeddingo.message import Failure, Meta, Report, Status, TaskMessage
-from typeddingo.option import Option
 from typeddingo.outbox import Finished, Outbox
 from typeddingo.registry import Entry, Registry
 from typeddingo.role import Role
@@ -86,12 +85,15 @@ class Reception:
         self._runtime.publish(self._origin, EventLevel.ERROR, code, f"a task was refused: {what}", task=name, id=id)
 
     def _report(self, delivery: Delivery, wire: Wire, header: Header, code: ErrorCode, what: str) -> None:
-        """Tell the caller. Its option is unknown, and so is where it wants reports, unless that travels beside the
-        frame: what the frame says of them was not understood. A caller who asked for no reports polls for none."""
-        report = Report[object](header.name, header.id, Status.FAIL, Option(), Failure(code, what))
+        """Tell the caller, unless it wants no reports. Where it wants them is known as far as that travels beside the
+        frame: what the frame says of it was not understood."""
+        option = wire.option_in(header, delivery.body)
+        if option.ignore_report:
+            return
+        report = Report[object](header.name, header.id, Status.FAIL, option, Failure(code, what))
         reply_to = delivery.reply_to
         if (journey := wire.journey_in(header, delivery.body)) is not None:
-            report = fail_report(journey, Option(), Failure(code, what))
+            report = fail_report(journey, option, Failure(code, what))
             wire = home_wire(self._registry, journey)
         try:
             parcel = Parcel(Meta(report.name, report.id, reply_to), wire.encode_report(report))

@@ -15,7 +15,7 @@ from typeddingo.header import Header
 from typeddingo.headers import NO_HEADERS
 from typeddingo.invoker import DirectInvoker, Invoker, invoker_of
 from typeddingo.journey import Journey
-from typeddingo.marshaller import JourneyReader, Marshaller, carries_journeys
+from typeddingo.marshaller import JourneyReader, Marshaller, OptionReader, carries_journeys
 from typeddingo.message import NO_KEYWORDS, Failure, Report, Status, TaskMessage
 from typeddingo.option import Option
 
@@ -71,6 +71,15 @@ class Wire:
         if (args := self.plain.read_call(frame)) is not None:
             return TaskMessage(header.name, header.id, args, NO_KEYWORDS, PLAIN, "", NO_HEADERS)
         return self._tasks.decode_task(self._contract, header, frame)
+
+    def option_in(self, header: Header, frame: bytes) -> Option:
+        """Of a call that could not be decoded: how it wants to be reported. Total: as usual where nothing tells."""
+        if not isinstance(self._tasks, OptionReader):
+            return Option()
+        try:
+            return self._tasks.option_in(self._contract, header, frame)
+        except Exception:
+            return Option()
 
     def journey_in(self, header: Header, frame: bytes) -> Journey | None:
         """Of a call that could not be decoded: the pipeline it is a step of. Total: None when that cannot be told."""

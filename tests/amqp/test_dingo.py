@@ -142,6 +142,29 @@ def test_results_that_share_a_queue_in_go_are_told_apart_by_their_frames(url: st
     assert _is_gone(url, "dingo.q.a.b.c")
 
 
+def test_a_caller_that_has_left_finds_no_queue_made_for_it_again(url: str) -> None:
+    reporter, meta = AmqpBackend(url), Meta("job", "id-1")
+    events = heard(reporter.events())
+    reporter.report([Parcel(meta, b"sent")])
+    with by_hand(url) as channel:  # Go's Done
+        channel.queue_delete("dingo.q.job.id-1")
+    reporter.report([Parcel(meta, b"success")])
+    reporter.close()
+    assert len(codes(events, EventCode.REPORT_DROPPED)) == 1
+    assert _is_gone(url, "dingo.q.job.id-1")
+
+
+def test_what_was_fetched_and_not_taken_keeps_its_place_in_the_queue(url: str) -> None:
+    broker = AmqpBroker(url)
+    bodies = [frame_bytes(f"id-{number}", "job", b"{}") for number in range(6)]
+    broker.send([Parcel(Meta("job", "id"), body) for body in bodies]).wait(10)
+    (first,) = take(broker.add_listener("job", 4))
+    assert first.body == bodies[0]
+    broker.close()
+    with by_hand(url) as channel:
+        assert [get(channel, "dingo.q.task.job")[2] for _ in bodies[1:]] == bodies[1:]
+
+
 def _is_gone(url: str, queue: str) -> bool:
     try:
         count(url, queue)

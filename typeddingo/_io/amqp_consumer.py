@@ -88,8 +88,8 @@ class TaskConsumer(Station):
 
     @property
     def gives_back_for_free(self) -> bool:
-        """The server does not count what is given back as a failure: RabbitMQ 4.3 and newer."""
-        return self._counted and self.link.server_version >= (4, 3)
+        """The server does not count what is given back as a failure: RabbitMQ 4.3 and newer, or nobody counts."""
+        return self.link.settings.layout == "dingo" or (self._counted and self.link.server_version >= (4, 3))
 
     def holds(self, message: Arrived) -> bool:
         """It is still ours to acknowledge."""

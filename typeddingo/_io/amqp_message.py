@@ -24,6 +24,8 @@ class Route(NamedTuple):
     declare: Declare | None = None
     """Makes sure that its queue exists. None: it exists, or its owner is gone."""
     content_type: str | None = None
+    remade: bool = True
+    """Its queue is made again when it has vanished. False: then nobody wants what was in it."""
 
 
 class Message:

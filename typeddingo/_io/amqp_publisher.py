@@ -275,7 +275,7 @@ class Publisher(Station):
         elif not message.returned:
             if not message.expired:
                 message.answer.settle(None)
-        elif message.retried or message.route.declare is None or message.expired:
+        elif message.retried or message.route.declare is None or not message.route.remade or message.expired:
             self._settle(message, lambda: Unroutable(f"RabbitMQ has no queue {message.route.key!r}"))
         else:  # somebody has deleted the queue: declare it again, once
             message.returned, message.retried = False, True

@@ -214,7 +214,7 @@ class DingoTopology:
             yield from declare_queue(channel, queue, {})
             yield lambda then: channel.queue_bind(queue, self.RESULTS, key, callback=then)
 
-        return ResultQueue(queue, Route(self.RESULTS, key, declare, self.CONTENT))
+        return ResultQueue(queue, Route(self.RESULTS, key, declare, self.CONTENT, remade=False))
 
 
 def _short(text: str, name: str) -> str:

@@ -42,6 +42,8 @@ class Adapters:
     """The address of the store's reports."""
     beside_frame: bool = False
     """The producer carries that address beside the frame."""
+    others_read: bool = False
+    """See ``Producer``."""
 
     def need_free(self, roles: Role) -> None:
         """Raises ``ConfigError`` if one of the roles is taken."""
@@ -64,6 +66,7 @@ class Adapters:
         if roles & Role.PRODUCER and isinstance(adapter, Producer):
             self.producer = adapter
             self.beside_frame = adapter.carries_reply_to
+            self.others_read = adapter.others_read
         if roles & Role.CONSUMER and isinstance(adapter, Consumer):
             self.consumer = adapter
         if roles & Role.NAMED_CONSUMER and isinstance(adapter, NamedConsumer):

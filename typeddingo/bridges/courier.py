@@ -229,6 +229,8 @@ class Courier:
             producer, store = ways(name, option)
             if kwargs or not fits(args):
                 args, kwargs = bind(args, kwargs)
+            if adapters.others_read:
+                args, kwargs = _whole(entry, args, kwargs)
             if (terms := option.terms) is not at_once:
                 terms = _asked(entry, terms, args, kwargs)
                 need_features(producer, terms)
@@ -369,3 +371,16 @@ def _asked(entry: Entry, terms: Terms, args: tuple[object, ...], kwargs: Mapping
     if entry.unique_for is None:
         return terms
     return terms._replace(unique=entry.unique_key(args, kwargs), unique_for=entry.unique_for)
+
+
+def _whole(
+    entry: Entry, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[tuple[object, ...], Mapping[str, object]]:
+    """A checked call for workers that know no names and no defaults: all of it by position."""
+    args, kwargs = entry.contract.complete(args, kwargs)
+    if kwargs:
+        raise ConfigError(
+            f"task {entry.name!r} cannot be called with layout=dingo: Go has no named arguments, and "
+            f"{next(iter(kwargs))!r} can be given in no other way; let it be given by position"
+        )
+    return args, kwargs

@@ -68,7 +68,7 @@ class AmqpListener(Listener):
         self._link = link
         self._free = free
         self._gate = gate
-        self._at_most_once = settings.layout == "dingo"
+        self.redelivers = settings.layout != "dingo"
         self._bound = min(prefetch, settings.prefetch or prefetch)
         self._intake = Intake(name, queue, link, mover, notices, clock, tell, self._bound, partial(forget, self))
         self._changed = self._intake.changed
@@ -213,7 +213,7 @@ class AmqpListener(Listener):
             return ()
         if len(taken) < count:
             self._gate.leave(count - len(taken))
-        if self._at_most_once and taken:
+        if taken and not self.redelivers:
             intake.acknowledge_at_once(taken)
         return deliveries
 

@@ -94,6 +94,8 @@ class Lists(Layout["ListListener"]):
 class ListListener(TurnListener):
     """Takes tasks off a list. What is given back goes to the end from which tasks are taken."""
 
+    redelivers = False
+
     def __init__(
         self, server: RedisServer, name: str, prefetch: int, on_leave: Callable[[ListListener], object]
     ) -> None:

@@ -23,6 +23,7 @@ from typeddingo.marshallers.arrival import arrived_report, arrived_task
 from typeddingo.marshallers.departure import check_names, check_size, need_depth, unreturnable, unsendable
 from typeddingo.marshallers.guard import check_arrival, check_json
 from typeddingo.message import Report, Status, TaskMessage
+from typeddingo.option import Option
 from typeddingo.row import Unfit
 
 __all__ = ["CustomMarshaller"]
@@ -63,6 +64,11 @@ class CustomMarshaller(DirectInvoker):
         journey = envelope.read_journey(contract.name, extra)
         args = self._arguments(contract, chunks)
         return arrived_task(contract, header, args, kwargs, option, reply_to, headers, journey)
+
+    def option_in(self, contract: Contract, header: Header, frame: bytes, /) -> Option:
+        """See ``OptionReader``. Raises ``WireError``."""
+        option_text = self._chunks(contract, header, frame, least=1)[-1]
+        return envelope.read_option(self._checked(contract, option_text))[0]
 
     def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
         """See ``JourneyReader``. Raises ``WireError``."""

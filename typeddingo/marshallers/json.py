@@ -86,6 +86,11 @@ class JSONMarshaller(DirectInvoker):
         args = contract.arguments.load_json(self._listed(contract, members.get("A")))
         return arrived_task(contract, header, args, kwargs, option, reply_to, headers, journey)
 
+    def option_in(self, contract: Contract, header: Header, frame: bytes, /) -> Option:
+        """See ``OptionReader``. Raises ``WireError``."""
+        check_arrival(contract.name, header, frame, self._limits)
+        return envelope.read_option(self._members(contract, frame[header.length :]).get("O"))[0]
+
     def journey_in(self, contract: Contract, header: Header, frame: bytes, /) -> Journey | None:
         """See ``JourneyReader``. Raises ``WireError``."""
         check_arrival(contract.name, header, frame, self._limits)
