@@ -68,7 +68,8 @@ class OnRedis(Peer):
     def _ask(self, *command: str | bytes) -> object:
         parts = urlsplit(self.url)
         with redis.Redis(port=parts.port or 0, db=int(parts.path[1:])) as client:
-            return cast("Callable[..., object]", client.execute_command)(*command)
+            untyped = cast("object", client.execute_command)  # pyright: ignore[reportUnknownMemberType]  # redis' own
+            return cast("Callable[..., object]", untyped)(*command)
 
     def send(self, name: str, id: str, frame: bytes) -> None:
         self._ask("LPUSH", f"dingo.tasks.{name}", frame)
