@@ -109,10 +109,11 @@ class Store(Adapter):
 
     @abc.abstractmethod
     def done(self, meta: Meta) -> None:
-        """No more reports are wanted; what is kept for the task is removed (Go: ``Done``). Idempotent."""
+        """After ``poll``: no more reports are wanted here (Go: ``Done``). What other processes may ask for stays for
+        its time, what is kept for this one alone is removed. Idempotent."""
 
     def leave(self, meta: Meta) -> None:
-        """As ``done``, of a task whose report others may want: what is kept of it stays for its time."""
+        """After ``reattach``: this one wants no more reports."""
         self.done(meta)
 
     def reattach(self, meta: Meta) -> ReportStream:

@@ -216,3 +216,20 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], wha
 def test_a_wish_must_be_a_number_of_seconds(after: float) -> None:
     with pytest.raises(ConfigError, match="Retry"):
         Retry(after=after)
+
+
+def test_what_a_task_raised_at_last_is_told_to_its_caller_and_in_no_event(app: App) -> None:
+    """Events end in logs, and an exception may hold a secret."""
+    told: list[str] = []
+    app._runtime.events.subscribe(lambda event: told.append(repr(event)))  # pyright: ignore[reportPrivateUsage]
+
+    @app.task(name="doomed", retries=1, backoff=0.01)
+    def doomed(secret: str) -> int:
+        raise ValueError(secret)
+
+    start(app, "doomed")
+    result = doomed.call("canary")
+    with pytest.raises(TaskFailed, match="canary"):
+        result.get(SECONDS)
+    eventually(lambda: any("RETRY" in text for text in told), "it was told that it is tried again", SECONDS)
+    assert not any("canary" in text for text in told)

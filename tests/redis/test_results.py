@@ -41,13 +41,16 @@ class TestKept:
         assert isinstance(left, int)
         assert 3_500_000 < left <= 3_600_000
 
-    def test_until_the_caller_has_it(self, bench: Bench, backend: RedisBackend) -> None:
+    def test_also_when_the_caller_has_it(self, bench: Bench, backend: RedisBackend) -> None:
+        """Another process may ask for it."""
         meta = Meta(NAME, "1", backend.reply_to)
         stream = backend.poll(meta)
         report(backend, b"success", to=backend.reply_to)
         assert stream.take(5) == [b"success"]
         backend.done(meta)
-        eventually(lambda: bench.ask("GET", RESULT) is None, "it is deleted", 5)
+        assert backend.reattach(meta).take(5) == [b"success"]
+        backend.close()
+        assert bench.all_keys() == {RESULT}
 
     def test_a_caller_that_died_leaves_nothing_for_ever(self, bench: Bench, backend: RedisBackend) -> None:
         report(backend, b"success", to="a caller that is gone")
@@ -83,13 +86,13 @@ class TestKept:
         assert isinstance(length, int)
         assert length <= 1
 
-    def test_closing_leaves_nothing(self, bench: Bench, backend: RedisBackend) -> None:
+    def test_closing_leaves_nothing_but_that(self, bench: Bench, backend: RedisBackend) -> None:
         metas = [Meta(NAME, str(number), backend.reply_to) for number in range(100)]
         for meta in metas:
             backend.poll(meta)
         backend.report([Parcel(meta, b"success") for meta in metas])
         backend.close()
-        assert bench.all_keys() == set()
+        assert all(":result:" in key for key in bench.all_keys())
 
     def test_a_report_without_an_address_is_kept_all_the_same(self, bench: Bench, backend: RedisBackend) -> None:
         report(backend, b"success")
@@ -138,10 +141,56 @@ class TestByID:
         report(backend, b"success")
         meta = Meta(NAME, "1")
         assert backend.reattach(meta).take(5) == [b"success"]
-        with pytest.raises(ConfigError, match="already"):
-            backend.reattach(meta)
-        backend.done(meta)
+        backend.leave(meta)
         assert backend.reattach(meta).take(5) == [b"success"]
+
+    def test_several_may_wait_for_the_same(self, backend: RedisBackend) -> None:
+        meta = Meta(NAME, "1")
+        first, second, gone = (backend.reattach(meta) for _ in range(3))
+        backend.leave(meta)
+        report(backend, b"progress")
+        assert [stream.take(5) for stream in (first, second, gone)] == [[b"progress"]] * 3
+        third = backend.reattach(meta)
+        report(backend, b"success")
+        assert [stream.take(5) for stream in (first, second)] == [[b"success"]] * 2
+        taken: list[bytes] = []
+        while len(taken) < 2:
+            taken += third.take(5)
+        assert taken == [b"progress", b"success"]
+
+    @pytest.mark.parametrize("held", [True, False])
+    def test_another_process_gets_it_while_its_caller_lives(self, bench: Bench, held: bool) -> None:
+        """A web server takes the call, another one is asked for the result."""
+        worker, caller, other = App(bench.url), App(bench.url), App(bench.url)
+
+        def double(value: int) -> int:
+            return 2 * value
+
+        with worker, caller, other:
+            for app in (worker, caller, other):
+                app.register("double", double)
+            worker.allocate("double")
+            result = caller.call("double", 2)
+            id = result.id
+            if held:
+                assert result.get(timeout=10) == 4
+            del result
+            assert [other.result("double", id, int).get(timeout=10) for _ in range(2)] == [4, 4]
+            assert caller.result("double", id, int).get(timeout=10) == 4
+
+    def test_its_caller_may_ask_for_it_once_more_before_it_is_there(self, bench: Bench) -> None:
+        worker, caller = App(bench.url), App(bench.url)
+
+        def double(value: int) -> int:
+            return 2 * value
+
+        with worker, caller:
+            for app in (worker, caller):
+                app.register("double", double)
+            result = caller.call("double", 2)
+            again = [caller.result("double", result.id, int) for _ in range(2)]
+            worker.allocate("double")
+            assert [each.get(timeout=10) for each in (result, *again)] == [4, 4, 4]
 
     def test_closing_ends_the_wait(self, backend: RedisBackend) -> None:
         stream = backend.reattach(Meta(NAME, "1"))

@@ -19,7 +19,9 @@ __all__ = ["Polled"]
 class Polled:
     """Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, deletes: bool) -> None:
+        """``deletes``: what is not wanted any more is to be deleted."""
+        self._deletes = deletes
         self._lock = threading.Lock()
         self._streams: dict[tuple[str, str], ReportStream] = {}
         self._done: list[Meta] = []
@@ -47,12 +49,12 @@ class Polled:
         with self._lock:
             return list(self._streams.values())
 
-    def remove(self, meta: Meta, *, delete: bool = True) -> bool:
-        """Returns whether it was there. ``delete``: what the server keeps of it, too."""
+    def remove(self, meta: Meta) -> None:
+        """Idempotent."""
         with self._lock:
-            if delete:
+            if self._deletes:
                 self._done.append(meta)
-            return self._streams.pop((meta.name, meta.id), None) is not None
+            self._streams.pop((meta.name, meta.id), None)
 
     def take_done(self) -> Sequence[Meta]:
         """What is to be deleted; the caller does it."""
@@ -67,7 +69,8 @@ class Polled:
         with self._lock:
             self._closed = True
             streams = list(self._streams.values())
-            self._done += [stream.meta for stream in streams]
+            if self._deletes:
+                self._done += [stream.meta for stream in streams]
             self._streams.clear()
         for stream in streams:
             with contextlib.suppress(Exception):  # of a sink: the others are to hear, too

@@ -17,7 +17,6 @@ from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import ReportStream
 from typeddingo.backends._redis_polled import Polled
 from typeddingo.backends._redis_receiver import BLOCK, PATIENCE, Receiver
-from typeddingo.backends._redis_replies import deletions
 from typeddingo.broker import Parcel
 from typeddingo.errors import ConnectionLost, WireError
 from typeddingo.events import EventCode, EventLevel
@@ -27,6 +26,7 @@ __all__ = ["Popped", "report_as_dingo"]
 
 AT_ONCE = 5000
 """Keys that one script looks at."""
+DELETE_AT_ONCE = 1000
 WAKE_SECONDS = 60
 
 PUSH = Script(
@@ -88,7 +88,7 @@ class Popped(Receiver):
 
     def farewell(self) -> list[Command]:
         """What leaves nothing on the server."""
-        return [*self.delete_done(), ("DEL", self._wake)]
+        return [*self._delete_done(), ("DEL", self._wake)]
 
     def _connected(self, link: RedisLink) -> None:
         bell = self._server.connect(Deadline(self._server.settings.connect_timeout))
@@ -110,7 +110,7 @@ class Popped(Receiver):
             by_key.setdefault(DingoKeys.result(stream.meta.name, stream.meta.id), []).append(stream)
         keys = list(by_key)
         *_, reply = link.pipeline(
-            [*self.delete_done(), ("BRPOP", self._wake, *keys, BLOCK)],
+            [*self._delete_done(), ("BRPOP", self._wake, *keys, BLOCK)],
             BLOCK + PATIENCE,
         )
         if isinstance(reply, Refused):
@@ -144,6 +144,7 @@ class Popped(Receiver):
                 if (stream.meta.name, stream.meta.id) == (header.name, header.id):
                     self._push(stream, [frame])
 
-    def delete_done(self) -> list[Command]:
-        """See ``Receiver``."""
-        return deletions([DingoKeys.result(meta.name, meta.id) for meta in self._polled.take_done()])
+    def _delete_done(self) -> list[Command]:
+        """What deletes the reports that nobody wants any more."""
+        done = [DingoKeys.result(meta.name, meta.id) for meta in self._polled.take_done()]
+        return [("UNLINK", *done[start : start + DELETE_AT_ONCE]) for start in range(0, len(done), DELETE_AT_ONCE)]

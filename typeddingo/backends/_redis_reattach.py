@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Command, Reply
@@ -30,9 +30,12 @@ FORGOTTEN = b""
 
 @dataclass(slots=True, eq=False)
 class _Watched:
-    stream: ReportStream
+    meta: Meta
     until: float
     """When a report that has never been seen will not come any more."""
+    streams: list[ReportStream] = field(default_factory=list[ReportStream])
+    """Of those that wait for it, or did."""
+    waiting: int = 0
     seen: bytes | None = None
 
 
@@ -50,26 +53,29 @@ class Reattached:
         self._stop = threading.Event()
 
     def add(self, meta: Meta) -> ReportStream:
-        """Raises ``ConfigError`` for a task that is watched, and once closed."""
+        """Raises ``ConfigError`` once closed."""
         stream = ReportStream(meta)
         with self._lock:
             if self._closed:
                 raise ConfigError("this RedisBackend is closed: make a new one to receive reports")
-            key = (meta.name, meta.id)
-            if key in self._watched:
-                raise ConfigError(f"the result of task {meta.name!r} with id {meta.id!r} is waited for here already")
-            self._watched[key] = _Watched(stream, time.monotonic() + self._server.settings.result_ttl)
+            until = time.monotonic() + self._server.settings.result_ttl
+            watched = self._watched.setdefault((meta.name, meta.id), _Watched(meta, until))
+            watched.streams.append(stream)
+            watched.waiting += 1
+            if watched.seen is not None:
+                stream.push([watched.seen])
             if not self._running:
                 self._running = True
                 self._threads.start("results", self._run)
         return stream
 
-    def remove(self, meta: Meta) -> bool:
-        """Returns whether it was there. The report stays, for others and for its time to live."""
-        if not self._watched:
-            return False
+    def remove(self, meta: Meta) -> None:
+        """One that waits does so no more. The report stays, for others and for its time to live."""
         with self._lock:
-            return self._watched.pop((meta.name, meta.id), None) is not None
+            if (watched := self._watched.get((meta.name, meta.id))) is not None:
+                watched.waiting -= 1
+                if not watched.waiting:
+                    del self._watched[meta.name, meta.id]
 
     def close(self) -> None:
         """End every stream. Idempotent."""
@@ -78,9 +84,9 @@ class Reattached:
             watched = list(self._watched.values())
             self._watched.clear()
         self._stop.set()
-        for each in watched:
+        for stream in [stream for each in watched for stream in each.streams]:
             with contextlib.suppress(Exception):  # of a sink: the others are to hear, too
-                each.stream.end(ResultClosed("the backend was closed before the last report came"))
+                stream.end(ResultClosed("the backend was closed before the last report came"))
 
     def _run(self) -> None:
         while True:
@@ -102,22 +108,30 @@ class Reattached:
             self._stop.wait(LOOK)
 
     def _look(self, watched: list[_Watched]) -> None:
-        commands: list[Command] = [("GET", self._key(each.stream.meta)) for each in watched]
+        commands: list[Command] = [("GET", self._key(each.meta)) for each in watched]
         replies = self._server.run(lambda link: link.pipeline(commands))
         for each, reply in zip(watched, replies, strict=True):
             self._tell(each, reply)
 
     def _tell(self, watched: _Watched, reply: Reply) -> None:
         if reply == FORGOTTEN:
-            self.remove(watched.stream.meta)
-            watched.stream.end(ResultExpired("the result of this task was forgotten"))
+            self._end(watched, "the result of this task was forgotten")
         elif isinstance(reply, bytes):
             if reply != watched.seen:
-                watched.seen = reply
-                watched.stream.push([reply])
+                with self._lock:
+                    watched.seen = reply
+                    streams = list(watched.streams)
+                for stream in streams:
+                    stream.push([reply])
         elif watched.seen is not None or time.monotonic() >= watched.until:
-            self.remove(watched.stream.meta)
-            watched.stream.end(ResultExpired("no report of this task is kept any more, or none ever came"))
+            self._end(watched, "no report of this task is kept any more, or none ever came")
+
+    def _end(self, watched: _Watched, why: str) -> None:
+        with self._lock:
+            if self._watched.get((watched.meta.name, watched.meta.id)) is watched:
+                del self._watched[watched.meta.name, watched.meta.id]
+        for stream in watched.streams:
+            stream.end(ResultExpired(why))
 
     def _key(self, meta: Meta) -> str:
         return self._keys.result(meta.name, meta.id)

@@ -54,10 +54,6 @@ class Receiver(abc.ABC):
         """Once stopped: what leaves nothing on the server."""
 
     @abc.abstractmethod
-    def delete_done(self) -> list[Command]:
-        """What deletes the reports that nobody wants any more; whoever takes it sends it. Thread-safe."""
-
-    @abc.abstractmethod
     def _read(self, link: RedisLink) -> None:
         """One blocking read, and what becomes of it."""
 

@@ -7,30 +7,19 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from typeddingo._io.redis_keys import RESULT_KEY, NativeKeys
-from typeddingo._io.redis_link import Call, Command, RedisLink, Refused, Reply, Script, whole
-from typeddingo._io.redis_rows import CUT, cut, row
+from typeddingo._io.redis_keys import NativeKeys
+from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply, whole
+from typeddingo._io.redis_rows import cut
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.backends._redis_polled import Polled
 from typeddingo.backends._redis_receiver import BLOCK, PATIENCE, Receiver
 from typeddingo.events import EventCode, EventLevel
 
-__all__ = ["Replies", "deletions"]
+__all__ = ["Replies"]
 
 AT_ONCE = 100
 """Entries of one read."""
-DELETE_AT_ONCE = 1000
-
-DELETE = Script(
-    f"""{CUT}{RESULT_KEY}
--- ARGV: what every key begins with, then names and ids of results as a row
-local parts, keys = cut(ARGV[2], ARGV[3]), {{}}
-for at = 1, #parts, 2 do keys[#keys + 1] = result_key(ARGV[1], parts[at], parts[at + 1]) end
-return redis.call('UNLINK', unpack(keys))
-""",
-    always=True,
-)
 
 
 class Replies(Receiver):
@@ -48,7 +37,7 @@ class Replies(Receiver):
 
     def farewell(self) -> list[Command]:
         """What leaves nothing on the server."""
-        return [*self.delete_done(), ("DEL", self._stream)]
+        return [("DEL", self._stream)]
 
     def _connected(self, link: RedisLink) -> None:
         """What was read is deleted with the next read, so all that is there is news; or else it came twice."""
@@ -59,7 +48,7 @@ class Replies(Receiver):
         """Nothing else hangs on it."""
 
     def _read(self, link: RedisLink) -> None:
-        commands = self.delete_done()
+        commands: list[Command] = []
         if self._last != "0-0":
             commands.append(("XTRIM", self._stream, "MINID", _after(self._last)))
         if (now := time.monotonic()) >= self._renew_at:
@@ -103,20 +92,6 @@ class Replies(Receiver):
             else:
                 what = "a report was dropped: nobody asks for it any more"
                 self._server.tell(EventLevel.DEBUG, EventCode.REPORT_DROPPED, what, name.decode(), id.decode())
-
-    def delete_done(self) -> list[Command]:
-        """See ``Receiver``."""
-        done = self._polled.take_done()
-        calls: list[Command] = []
-        for start in range(0, len(done), DELETE_AT_ONCE):
-            parts = [text.encode() for meta in done[start : start + DELETE_AT_ONCE] for text in (meta.name, meta.id)]
-            calls.append(Call(DELETE, [], [self._keys.prefix, *row(parts)]))
-        return calls
-
-
-def deletions(keys: Sequence[str]) -> list[Command]:
-    """Commands that delete them all."""
-    return [("UNLINK", *keys[start : start + DELETE_AT_ONCE]) for start in range(0, len(keys), DELETE_AT_ONCE)]
 
 
 def _after(id: str) -> str:

@@ -44,8 +44,8 @@ class RedisBackend(Backend):
         self._server = RedisServer(settings, Role.REPORTER | Role.STORE, self._events)
         self._threads = Threads("redis-backend")
         self._keys = NativeKeys(settings.namespace)
-        self._polled = Polled()
         self._dingo = settings.dingo
+        self._polled = Polled(deletes=self._dingo)
         self._replies = Replies(self._server, self._threads, self._keys, self._polled)
         self._popped = Popped(self._server, self._threads, self._polled)
         self._receiver: Receiver = self._popped if self._dingo else self._replies
@@ -97,14 +97,16 @@ class RedisBackend(Backend):
         return stream
 
     def done(self, meta: Meta) -> None:
-        """See ``Store.done``. Does not block: what the server keeps is deleted with the next read."""
-        if not self._reattached.remove(meta):
-            self._polled.remove(meta)
+        """See ``Store.done``. Does not block: what the server keeps of it ends with its time; with ``layout=dingo`` it
+        is deleted with the next read."""
+        self._polled.remove(meta)
 
     def leave(self, meta: Meta) -> None:
         """See ``Store.leave``."""
-        if not self._reattached.remove(meta):
-            self._polled.remove(meta, delete=self._dingo)
+        if self._dingo:
+            self._polled.remove(meta)
+        else:
+            self._reattached.remove(meta)
 
     def reattach(self, meta: Meta) -> ReportStream:
         """See ``Store.reattach``. ``ResultExpired`` when no report has come for as long as one would be kept."""
@@ -120,11 +122,9 @@ class RedisBackend(Backend):
         else:
             ttl = int(self._server.settings.result_ttl * 1000)
             command = ("SET", self._keys.result(meta.name, meta.id), FORGOTTEN, "PX", ttl)
-        # What is to be deleted goes first: it may be the same key, and the mark must stay.
-        commands = [*self._receiver.delete_done(), command]
-        for reply in self._server.run(lambda link: link.pipeline(commands)):
-            if isinstance(reply, Refused):
-                raise reply.error() from reply
+        (reply,) = self._server.run(lambda link: link.pipeline([command]))
+        if isinstance(reply, Refused):
+            raise reply.error() from reply
 
     def close(self) -> None:
         """End every stream, delete what is not wanted any more, disconnect. Idempotent, from any thread."""

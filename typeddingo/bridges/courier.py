@@ -129,8 +129,9 @@ class Courier:
             raise ConfigError(f"the result of task {name!r} cannot be had: no store is attached; call app.use(backend)")
         outcome = self._runtime.make(name, id, Option())
         outcome._home = self
-        sent = Sent(self, outcome, Option(), Meta(name, id, store.reply_to), self._registry.wire_of(entry), store)
-        self._follow(sent, store.reattach(sent.meta))
+        meta, shared = Meta(name, id, store.reply_to), SharedStore(store)
+        sent = Sent(self, outcome, Option(), meta, self._registry.wire_of(entry), shared)
+        self._follow(sent, store.reattach(meta))
         if self._runtime.is_closing():  # closed since we looked
             self.close()
         return outcome
@@ -214,7 +215,7 @@ class Courier:
         new_id = self._registry.id_maker_of(entry).new_id
         wire = self._registry.wire_of(entry)
         runtime, adapters = self._runtime, self._adapters
-        ways, follow = self._ways if entry.unique_for is None else self._shared_ways, self._follow
+        ways, follow = self._ways, self._follow
         at_once = AT_ONCE if entry.unique_for is None else None
         beside = not wire.signed
         if write is None:
@@ -295,9 +296,10 @@ class Courier:
         if store is None:  # nobody asks for reports
             return
         self._earlier.add(outcome)
-        again = Sent(self, outcome, sent.option, meta, sent.wire, store)
+        shared = SharedStore(store)
+        again = Sent(self, outcome, sent.option, meta, sent.wire, shared)
         try:
-            self._follow(again, store.reattach(meta))
+            self._follow(again, shared.reattach(meta))
         except Exception as error:
             self.drop(again)
             outcome._close(error)
@@ -309,10 +311,6 @@ class Courier:
         outcome = self._runtime.make(name, id, option)
         self._earlier.add(outcome)
         return outcome
-
-    def _shared_ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
-        producer, store = self._ways(name, option)
-        return producer, None if store is None else SharedStore(store)
 
     def _ways(self, name: str, option: Option) -> tuple[Producer, Store | None]:
         producer, store = self._adapters.producer, self._adapters.store

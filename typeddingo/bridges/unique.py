@@ -115,7 +115,7 @@ class UniqueConfirmation(Confirmation):
 
 
 class SharedStore(Store):
-    """A store as a unique call sees it: what it keeps is not the call's alone."""
+    """A store as those see it who ask for the result of somebody else's call."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -203,10 +203,12 @@ class Intake:
             code, why = EventCode.DEAD_LETTER, "it failed for good"
         else:
             code, why = EventCode.DEAD_LETTER, "its worker refused it for good"
+        reason = why
         if refused.reason:
             how = "failed" if refused.receipt is Receipt.FAILED else "refused"
-            why = f"{how}: {refused.reason[:LONGEST_REASON]}"
-        self._bury(refused.message, code, why, refused.message.attempts + 1)
+            reason = f"{how}: {refused.reason[:LONGEST_REASON]}"
+        told = why if refused.receipt is Receipt.FAILED else reason  # what a task raised may be a secret
+        self._bury(refused.message, code, reason, told, refused.message.attempts + 1)
 
     def put_off(self, put_off: PutOff) -> None:
         """Let a task wait, and come again. One that the server has taken back comes again anyway, and at once."""
@@ -277,18 +279,20 @@ class Intake:
         """A worker has died with it. Of those that died with it earlier, the header tells."""
         attempts = message.attempts + 1
         if attempts >= self._link.settings.max_deliveries:
-            self._bury(message, EventCode.DEAD_LETTER, f"{attempts} workers have died with it", attempts)
+            reason = f"{attempts} workers have died with it"
+            self._bury(message, EventCode.DEAD_LETTER, reason, reason, attempts)
         else:
             self._move(1)
             self._mover.suspect(self._consumer, self._queue.suspect, message, attempts, self._moved)
 
-    def _bury(self, message: Arrived, code: EventCode, reason: str, attempts: int) -> None:
+    def _bury(self, message: Arrived, code: EventCode, reason: str, told: str, attempts: int) -> None:
+        """``reason`` stands in the dead letter, ``told`` in the event."""
         if self._queue.dead:
             self._move(1)
             self._mover.bury(self._consumer, self._queue.bury, message, attempts, reason, self._name, self._moved)
         elif not message.acknowledged:
             self._consumer.nack(message.epoch, [message.tag], requeue=False)
-        what = f"{'dead-lettered' if self._queue.dead else 'dropped'}: {reason}"
+        what = f"{'dead-lettered' if self._queue.dead else 'dropped'}: {told}"
         self._tell(EventLevel.ERROR, code, what, self._name, message.id or _id_of(message.body))
 
     def _move(self, count: int) -> None:
