@@ -231,5 +231,5 @@ def test_what_a_task_raised_at_last_is_told_to_its_caller_and_in_no_event(app: A
     result = doomed.call("canary")
     with pytest.raises(TaskFailed, match="canary"):
         result.get(SECONDS)
-    eventually(lambda: any("RETRY" in text for text in told), "it was told that it is tried again", SECONDS)
+    eventually(lambda: any("DEAD_LETTER" in text for text in told), "it is told that it is put aside", SECONDS)
     assert not any("canary" in text for text in told)
