@@ -69,7 +69,7 @@ class Contract:
         )
         extra = signature.var_keyword
         self.keywords: Names = Names(
-            {p.name: p.annotation for p in positional},
+            {p.name: p.annotation for p in positional if p.nameable},
             only={p.name: p.annotation for p in signature.keyword_only},
             task=name,
             extra=extra.annotation if extra else None,

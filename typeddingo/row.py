@@ -7,6 +7,7 @@ compiled on first need may be compiled twice, with the same outcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pydantic_core import (
     PydanticSerializationError,
@@ -20,7 +21,7 @@ from pydantic_core import (
 from typeddingo.converter import Tree
 from typeddingo.converters.codecs import Codecs
 from typeddingo.converters.dump import BINARY
-from typeddingo.converters.misfits import misfits_of
+from typeddingo.converters.misfits import misfits_of, misfits_on_arrival
 from typeddingo.converters.untyped import is_dict, is_list
 from typeddingo.errors import DecodeError, Misfit
 
@@ -95,15 +96,12 @@ class Row:
         try:
             checked = checker(values)
         except ValidationError as err:
-            raise Unfit.at(self._misfits(err)) from None
+            raise Unfit.at(self._misfits(misfits_of(err))) from None
         except Exception as err:  # a validator of the user's may raise what it likes
             raise Unfit(_unexpected(err)) from None
         if self._lax:
             values = checked
-        for index in self._slots.floats:
-            if index < len(values) and type(values[index]) is int:
-                return self._with_floats(values)
-        return values
+        return self._with_floats(values) if self._slots.floats else values
 
     def check_values(self, values: object) -> tuple[object, ...]:
         """As ``check``, for something that may not even be a tuple of the right length."""
@@ -114,9 +112,20 @@ class Row:
             raise Unfit(f"expected {self._count} values, there are {len(given)}")
         return self.check(given)
 
+    def _floats(self, arity: int) -> list[int]:
+        """The places among ``arity`` values that take an int for a float: all those of the tail, or none of them."""
+        floats = [index for index in self._slots.floats if index < arity]
+        return [*floats, *range(self._count + 1, arity)] if self._tail and self._count in floats else floats
+
     def _with_floats(self, values: tuple[object, ...]) -> tuple[object, ...]:
-        floats = set(self._slots.floats)
-        return tuple(float(value) if i in floats and type(value) is int else value for i, value in enumerate(values))
+        """An int given for a float becomes one."""
+        ints = [index for index in self._floats(len(values)) if type(values[index]) is int]
+        if not ints:
+            return values
+        made: list[Any] = list(values)
+        for index in ints:
+            made[index] = float(made[index])
+        return tuple(made)
 
     def _checker(self, arity: int) -> Callable[[tuple[object, ...]], tuple[object, ...]]:
         return self._checkers.setdefault(arity, self._slots.checker(arity))
@@ -226,9 +235,10 @@ class Row:
         if arity > self._count and not self._tail:
             raise DecodeError(f"task {self._task!r}: expected {self._count} values, there are {arity}")
 
-    def _misfits(self, error: ValidationError) -> tuple[Misfit, ...]:
+    def _misfits(self, misfits: tuple[Misfit, ...]) -> tuple[Misfit, ...]:
+        """With the names of the slots."""
         found: list[Misfit] = []
-        for misfit in misfits_of(error):
+        for misfit in misfits:
             if misfit.path and isinstance(misfit.path[0], int):
                 index = misfit.path[0]
                 name = self._names[min(index, len(self._names) - 1)] if self._names else ""
@@ -241,11 +251,11 @@ class Row:
 
     def _refused(self, error: Exception, name: str | None = None) -> DecodeError:
         if isinstance(error, ValidationError):
-            misfits = (
-                tuple(Misfit((name, *m.path), m.expected, m.kind) for m in misfits_of(error))
-                if name
-                else self._misfits(error)
-            )
+            misfits = misfits_on_arrival(error)
+            if name:
+                misfits = tuple(Misfit((name, *m.path), m.expected, m.kind) for m in misfits)
+            else:
+                misfits = self._misfits(misfits)
             return DecodeError(f"task {self._task!r}: {_sentence(misfits)}", misfits=misfits)
         return DecodeError(f"task {self._task!r}: {name or 'a value'} was refused ({_unexpected(error)})")
 

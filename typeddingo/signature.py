@@ -8,15 +8,16 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import typing_extensions
 
+from typeddingo.converters.hints import resolved_hints
 from typeddingo.errors import SignatureError
 
-__all__ = ["Parameter", "Signature", "accepts", "read_signature"]
+__all__ = ["Parameter", "Signature", "accepts", "read_signature", "takes_by_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def read_signature(
         raise SignatureError(
             f"task {name!r}: the signature of {fn!r} cannot be read ({err}); wrap it in a def"
         ) from err
-    hints = _resolved_hints(target, name, namespace)
+    hints = _hints_of(target, name, namespace)
     given = list(native.parameters.values())
     if context:
         if not given or given[0].kind not in (
@@ -133,6 +134,21 @@ def accepts(fn: Callable[..., object], signature: Signature) -> bool:
     return True
 
 
+def takes_by_name(constructor: Callable[..., object], names: Iterable[str]) -> bool:
+    """An ``__init__`` can be called with exactly these keyword arguments."""
+    if constructor is object.__init__:
+        return not list(names)
+    try:
+        native = inspect.signature(constructor)
+    except (TypeError, ValueError):
+        return True  # it keeps that to itself: the first call will tell
+    try:
+        native.bind(None, **dict.fromkeys(names))
+    except TypeError:
+        return False
+    return True
+
+
 def _parameter(parameter: inspect.Parameter, hints: Mapping[str, object], task: str) -> Parameter:
     if parameter.name not in hints:
         raise SignatureError(
@@ -165,13 +181,10 @@ def _function_behind(fn: Callable[..., object]) -> Callable[..., object]:
     return inspect.unwrap(call) if inspect.isfunction(call) else fn
 
 
-def _resolved_hints(target: Callable[..., object], name: str, namespace: Mapping[str, object] | None) -> dict[str, Any]:
+def _hints_of(target: Callable[..., object], name: str, namespace: Mapping[str, object] | None) -> dict[str, Any]:
     if not hasattr(target, "__annotations__"):
         raise SignatureError(f"task {name!r}: {target!r} has no annotations; wrap it in an annotated def")
     try:
-        return typing.get_type_hints(target, localns=dict(namespace or {}), include_extras=True)
-    except NameError as err:
-        raise SignatureError(
-            f"task {name!r}: the annotation {err.name!r} is not defined where the task is declared; "
-            "define or import it above the task"
-        ) from err
+        return resolved_hints(target, namespace or {})
+    except SignatureError as err:
+        raise SignatureError(f"task {name!r}: {err}") from err.__cause__

@@ -6,7 +6,7 @@ import collections
 import copy
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
@@ -19,12 +19,12 @@ from typeddingo.errors import ArgumentError, DecodeError, SignatureError
 from typeddingo.row import Row
 
 
-def contract_of(annotation: Any, *, strict: bool = True) -> Contract:
+def contract_of(annotation: Any, *, strict: bool = True, namespace: Mapping[str, object] | None = None) -> Contract:
     def task(value: Any) -> Any:
         return value
 
     task.__annotations__ = {"value": annotation, "return": annotation}
-    return Contract.of(task, name="task", strict=strict)
+    return Contract.of(task, name="task", strict=strict, namespace=namespace)
 
 
 def by_json(row: Row, values: tuple[object, ...]) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """attrs classes and dataclasses, by cattrs; their fields may hold anything a parameter may. Comes from ``codecs``.
 
-cattrs writes the code that takes an object apart and calls its constructor; what a field holds goes back to the codecs,
-so that pydantic models inside attrs classes and attrs classes inside pydantic containers work at any depth.
+cattrs writes the code that takes an object apart and calls its constructor (``objects``); what a field holds goes
+back to the codecs, so that pydantic models inside attrs classes and attrs classes inside pydantic containers work at
+any depth.
 """
 
 from __future__ import annotations
@@ -12,21 +13,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast, get_origin
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from pydantic_core import ValidationError
 
 from typeddingo.converter import Tree, ValueConverter
+from typeddingo.converters.adopt import carried_by_class
 from typeddingo.converters.dump import BINARY
-from typeddingo.converters.fields import class_fields
-from typeddingo.converters.misfits import expected, misfits_of, validation_error
-from typeddingo.converters.source import carried_by_class
+from typeddingo.converters.fields import class_fields, refuse_other_constructor
+from typeddingo.converters.misfits import expected, misfits_of, misfits_on_arrival, validation_error
+from typeddingo.converters.objects import Convert, maker, taker
 from typeddingo.errors import SignatureError
 
 if TYPE_CHECKING:
     from typeddingo.converters.codecs import Codecs
-
-_make_unstructure: Any = make_dict_unstructure_fn  # Any: their overrides are keyword arguments, named as the fields are
-_make_structure: Any = make_dict_structure_fn
 
 __all__ = ["CattrsConverter", "ClassCodec"]
 
@@ -49,6 +47,7 @@ class ClassCodec:
 
     def build(self) -> None:
         """Compile the fields. Raises ``SignatureError`` naming the field that cannot be carried."""
+        refuse_other_constructor(self.cls)
         fields = class_fields(self.annotation, self._codecs.namespace)
         try:
             self._slots = self._codecs.slots(list(fields), list(fields.values()))
@@ -99,25 +98,20 @@ class ClassCodec:
 
     @functools.cached_property
     def _dump_json(self) -> Callable[[object], Any]:
-        return self._unstructure("json")
+        return self._taker("json")
 
     @functools.cached_property
     def _dump_binary(self) -> Callable[[object], Any]:
-        return self._unstructure(BINARY)
+        return self._taker("json" if self._slots.foreign else BINARY)
 
-    def _unstructure(self, mode: str) -> Callable[[Any], Any]:
-        dumps = {name: self._field_dump(i, mode) for i, name in enumerate(self._names)}
-        overrides = {name: override(unstruct_hook=dump) for name, dump in dumps.items()}
-        unstructure: Callable[[Any], Any] = _make_unstructure(
-            self.annotation, cattrs.Converter(), _cattrs_include_init_false=True, **overrides
-        )
-        return unstructure
-
-    def _field_dump(self, index: int, mode: str) -> Callable[[Any], object]:
-        if self._slots.slot_is_native(index):
-            return _identity
-        mode = "json" if self._slots.foreign else mode
-        return functools.partial(self._slots.slot_dumper(index).to_python, mode=mode, by_alias=True)
+    def _taker(self, mode: str) -> Callable[[object], Any]:
+        slots = self._slots
+        dumps: dict[str, Convert] = {
+            name: functools.partial(slots.slot_dumper(i).to_python, mode=mode, by_alias=True)
+            for i, name in enumerate(self._names)
+            if not slots.slot_is_native(i)
+        }
+        return taker(self.cls, dumps)
 
     # trees to values
 
@@ -127,41 +121,22 @@ class ClassCodec:
                 return tree
             raise expected(f"the fields of {self.label}")
         try:
-            return self._structure(tree)
+            return self._make(tree)
         except cattrs.BaseValidationError as group:
             raise validation_error(self.label, list(_problems(group))) from None
         except Exception as err:
             raise expected(f"what the constructor of {self.label} takes ({type(err).__name__})") from None
 
     @functools.cached_property
-    def _structure(self) -> Callable[[Any], object]:
-        hooks = {
-            name: override(struct_hook=_hook(self._slots.slot_loader(i).validate_python))
-            for i, name in enumerate(self._names)
-        }
-        options = {"_cattrs_forbid_extra_keys": self._codecs.strict, "_cattrs_detailed_validation": True}
-        converter = cattrs.Converter(detailed_validation=True)
-        structure: Callable[[Any, Any], object] = _make_structure(
-            self.annotation, converter, _cattrs_include_init_false=True, **options, **hooks
-        )
-        return lambda tree: structure(tree, self.cls)
-
-
-def _identity(value: object) -> object:
-    return value
-
-
-def _hook(load: Callable[[Any], object]) -> Callable[[Any, Any], object]:
-    def structure(tree: Any, _: Any) -> object:
-        return load(tree)
-
-    return structure
+    def _make(self) -> Callable[[Any], object]:
+        loads = {name: self._slots.slot_loader(i).validate_python for i, name in enumerate(self._names)}
+        return maker(self.cls, loads, strict=self._codecs.strict)
 
 
 def _problems(group: BaseException, path: tuple[str | int, ...] = ()) -> Any:
     """cattrs' tree of errors as flat ``(location, kind, words)``."""
     if isinstance(group, ValidationError):
-        for misfit in misfits_of(group):
+        for misfit in misfits_on_arrival(group):
             yield (*path, *misfit.path), misfit.kind, misfit.expected
         return
     if isinstance(group, cattrs.ForbiddenExtraKeysError):

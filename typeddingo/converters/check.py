@@ -6,6 +6,7 @@ for mypy. What the validator returns is not used: the caller's own values travel
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from typeddingo.converters.exact import (
     exact_float,
     exact_int,
     exact_str,
+    exact_time,
     unchanged,
     uniform,
 )
@@ -29,7 +31,7 @@ from typeddingo.converters.steps import chain, keeping, plain, wrapped
 from typeddingo.converters.transform import Transform
 from typeddingo.converters.unions import picker, plan_union
 
-__all__ = ["Check", "build_validator", "exactly", "member_checks", "one_of"]
+__all__ = ["Check", "build_validator", "dataclass_args", "exactly", "member_checks", "one_of"]
 
 _NATIVE: Mapping[str, type] = {"int": int, "bool": bool, "str": str, "float": float}
 
@@ -53,6 +55,8 @@ class Check(Transform):
     def leaf(self, node: Node, leaf: Leaf) -> Node:
         if node["type"] == "literal":
             return self.on_literal(node)
+        if leaf.types == (dt.time,):
+            return _then(exact_time, node)
         if leaf.tried:
             return plain(exact_and_tried(leaf))
         if self.trusting and len(leaf.types) == 1:
@@ -169,8 +173,14 @@ class Check(Transform):
             return chain(_state_of(cls, words, "root"), inner.inside(".root", node["schema"]))
         state = chain(_state_of(cls, words, "__dict__"), inner.node(_model_fields(node["schema"])))
         if node.get("config", {}).get("extra_fields_behavior") == "allow":
-            return chain(plain(_check_extras), state)
+            return chain(inner.extras(_model_fields(node["schema"])), state)
         return state
+
+    def extras(self, fields: Node) -> Node:
+        """What an open model holds beyond its fields: of the type it says, else plain JSON data."""
+        values = self.node(fields["extras_schema"]) if fields.get("extras_schema") else self.json_value()
+        names = {"type": "str", "strict": True}
+        return wrapped(_on_extras, {"type": "dict", "keys_schema": names, "values_schema": values})
 
     def on_model_fields(self, node: Node) -> Node:
         fields = {
@@ -180,7 +190,7 @@ class Check(Transform):
         return {"type": "typed-dict", "fields": fields, "extra_behavior": "ignore"}
 
     def on_dataclass(self, node: Node) -> Node:
-        fields = [field for field in _dataclass_args(node["schema"])["fields"] if not field.get("init_only")]
+        fields = [field for field in dataclass_args(node["schema"])["fields"] if not field.get("init_only")]
         names = [field["name"] for field in fields]
 
         def state(value: Any) -> dict[str, object]:
@@ -289,8 +299,8 @@ def _itself(value: object, handler: Callable[[Any], object]) -> object:
     return value
 
 
-def _check_extras(model: Any) -> Any:
-    check_json_value(getattr(model, "__pydantic_extra__", None) or {})
+def _on_extras(model: Any, check: Callable[[Any], Any]) -> Any:
+    check(getattr(model, "__pydantic_extra__", None) or {})
     return model
 
 
@@ -332,7 +342,8 @@ def _model_fields(node: Node) -> Node:
     return node
 
 
-def _dataclass_args(node: Node) -> Node:
+def dataclass_args(node: Node) -> Node:
+    """The fields below a dataclass's own validators."""
     while node["type"] != "dataclass-args":
         node = node["schema"]
     return node

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from typeddingo.converter import Converter, ValueConverter
+from typeddingo.converters.adopt import carried_by_class
 from typeddingo.converters.containers import CollectionCodec, is_collection
 from typeddingo.converters.slots import Slots
-from typeddingo.converters.source import carried_by_class, is_old_typed_dict
+from typeddingo.converters.source import is_old_typed_dict
 from typeddingo.converters.typed_dicts import TypedDictCodec
 
 if TYPE_CHECKING:

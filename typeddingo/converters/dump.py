@@ -164,7 +164,6 @@ class Dump(Transform):
                 "schema": self.inside(f".{field['name']}", field["schema"]),
                 "serialization_alias": wire_name(field["name"], field),
                 **({"init_only": True} if field.get("init_only") else {}),
-                **({"serialization_exclude": True} if field.get("init") is False else {}),
             }
             for field in node["fields"]
         ]

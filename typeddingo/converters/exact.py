@@ -5,6 +5,7 @@ pydantic's strict mode accepts subclasses and hands back the base class; what a 
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ __all__ = [
     "exact_float",
     "exact_int",
     "exact_str",
+    "exact_time",
     "unchanged",
     "uniform",
 ]
@@ -106,6 +108,15 @@ def exact_float(value: object) -> object:
         return value
     got = "an int that is too large for one" if type(value) is int else a_type(type(value))
     raise expected(f"a float, got {got}", "float_type")
+
+
+def exact_time(value: object) -> object:
+    """A time of day; in a zone only where its offset is known without a date, as only the offset travels."""
+    if type(value) is not dt.time:
+        raise expected(f"a time of day, got {a_type(type(value))}")
+    if value.tzinfo is not None and value.utcoffset() is None:
+        raise expected("a time of day with a fixed offset or none: what its zone's offset is depends on the date")
+    return value
 
 
 def uniform(cls: type, item: type, constrained: bool) -> Callable[[Any, Callable[[Any], Any]], Any]:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from typeddingo.converters.flags import Combinations
 from typeddingo.converters.untyped import is_list
 
 __all__ = ["DIGITS", "FLOAT_WORDS", "Leaf", "dump_bytes", "enum_leaf", "leaf_of_class", "path_leaf"]
@@ -67,9 +68,14 @@ def _decimal_text(text: str) -> decimal.Decimal:
         raise ValueError from None
 
 
+_WITHOUT_OFFSET = (len("2020-01-01T00:00:00"), len("2020-01-01T00:00:00.000001"))
+
+
 def _dump_datetime(value: dt.datetime) -> str:
     """RFC 3339 as Go prints it: no trailing zeros in the fraction, ``Z`` for UTC. The offset travels, not its name."""
     text = value.isoformat()
+    if value.tzinfo is not None and len(text) in _WITHOUT_OFFSET:
+        raise ValueError("its zone has no offset")
     if value.microsecond:
         text = _trim_fraction(text, 26)
     if text.endswith("+00:00"):
@@ -248,14 +254,7 @@ def enum_leaf(cls: type[enum.Enum]) -> Leaf:
     """
     expected = f"a member of {cls.__name__}"
     if issubclass(cls, enum.Flag):
-
-        def load_flag(value: Any) -> object:
-            if type(value) is not int:
-                raise ValueError
-            return cls(value)
-
-        kind, dump, load = "int", _value_of, load_flag
-        return Leaf(expected, (cls,), kind, dump, load)
+        return Leaf(expected, (cls,), "int", _value_of, Combinations(cls).load)
     values: list[object] = [member.value for member in cls]
     by_value = all(type(value) in (str, int) for value in values)
     members: dict[object, enum.Enum] = {m.value if by_value else m.name: m for m in cls}

@@ -10,9 +10,10 @@ import collections
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from typeddingo.converters.check import Check, exactly, one_of
+from typeddingo.converters.check import Check, dataclass_args, exactly, one_of
 from typeddingo.converters.dump import wire_name
 from typeddingo.converters.exact import check_json_value
+from typeddingo.converters.late import LateField, with_late_fields
 from typeddingo.converters.leaves import DIGITS, FLOAT_WORDS, Leaf
 from typeddingo.converters.misfits import expected
 from typeddingo.converters.nodes import Definitions, Node, constraints_of, int_keys, is_of_class, text_keys
@@ -119,7 +120,7 @@ class Load(Transform):
         return loaded
 
     def on_deque(self, node: Node) -> Node:
-        loaded = {"type": "list", "items_schema": self.items(node), "strict": False}
+        loaded = {"type": "list", "items_schema": self.items(node), "strict": False, "fail_fast": True}
         return after(collections.deque, loaded)
 
     def on_tuple(self, node: Node) -> Node:
@@ -137,7 +138,7 @@ class Load(Transform):
             self.inside("[key]", keys),
             self.inside("[value]", node.get("values_schema", {"type": "any"})),
         )
-        as_object = {**node, "keys_schema": new_keys, "values_schema": new_values, "strict": False}
+        as_object = {**node, "keys_schema": new_keys, "values_schema": new_values, "strict": False, "fail_fast": True}
         if text_keys(keys, self.definitions):
             if int_keys(keys, self.definitions):
                 int_of_key = _int_of_key if self.strict else _int_of_any_key
@@ -147,6 +148,7 @@ class Load(Transform):
             "type": "list",
             "items_schema": {"type": "tuple", "items_schema": [new_keys, new_values]},
             "strict": False,
+            "fail_fast": True,
         }
         loaded = after(_dict_of_pairs, pairs)
         return loaded if self.strict else first_of(loaded, wrapped(_all_keys, as_object))
@@ -192,7 +194,12 @@ class Load(Transform):
         config = {**node.get("config", {}), "strict": False, "validate_by_alias": True, "validate_by_name": False}
         if self.strict:
             config.setdefault("extra_fields_behavior", "forbid")
-        return {**node, "schema": self.node(node["schema"]), "strict": False, "config": config}
+        made = {**node, "schema": self.node(node["schema"]), "strict": False, "config": config}
+        late = [field for field in dataclass_args(node["schema"])["fields"] if field.get("init") is False]
+        return made if not late else with_late_fields(made, {wire_name(f["name"], f): self._late(f) for f in late})
+
+    def _late(self, field: Node) -> LateField:
+        return LateField(field["name"], self.inside(f".{field['name']}", field["schema"]))
 
     def on_dataclass_args(self, node: Node) -> Node:
         fields = [

@@ -13,7 +13,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from typeddingo.errors import Misfit
 
-__all__ = ["TAG", "expected", "misfits_of", "validation_error"]
+__all__ = ["MOST", "TAG", "expected", "misfits_of", "misfits_on_arrival", "validation_error"]
+
+MOST = 1_000
+"""So many places of one value are told."""
 
 TAG = "\0"
 """Begins the labels of union members inside error locations, so that paths can leave them out."""
@@ -43,16 +46,21 @@ def expected(text: str, kind: str = "wrong_type") -> PydanticCustomError:
 
 
 def misfits_of(error: ValidationError, first: tuple[str | int, ...] = ()) -> tuple[Misfit, ...]:
-    """Every place that does not fit; ``first`` replaces the leading element of each location."""
-    found: list[Misfit] = []
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+    """The places that do not fit; ``first`` replaces the leading element of each location."""
+    found: dict[Misfit, None] = {}  # in order, each once
+    for detail in error.errors(include_url=False, include_context=False, include_input=False)[:MOST]:
         loc = tuple(step for step in detail["loc"] if not (isinstance(step, str) and step.startswith(TAG)))
         path = (*first, *loc[1:]) if first else loc
         words = _WORDS.get(detail["type"]) or _reworded(detail["msg"])
-        misfit = Misfit(path, words, detail["type"])
-        if misfit not in found:
-            found.append(misfit)
+        found[Misfit(path, words, detail["type"])] = None
     return tuple(found)
+
+
+def misfits_on_arrival(error: ValidationError) -> tuple[Misfit, ...]:
+    """The same of what came from anybody: many places are only counted, as to list them takes many times the input."""
+    if (count := error.error_count()) > MOST:
+        return (Misfit((), f"there are {count} places that do not fit", "many"),)
+    return misfits_of(error)
 
 
 def _reworded(message: str) -> str:

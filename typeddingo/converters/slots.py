@@ -6,6 +6,7 @@ carried is refused at once.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -103,6 +104,8 @@ class Slots:
         test = f"type({value}) is t{index}"
         if cls is str:
             return f"{test} and {value}.isascii()"
+        if cls is dt.time:
+            return f"{test} and {value}.tzinfo is None"
         return f"{test} and LEAST < {value} < MOST" if cls is int else test
 
     def _compiled(self, tests: Sequence[str]) -> Callable[[Any], bool]:

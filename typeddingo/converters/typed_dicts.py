@@ -11,7 +11,7 @@ from pydantic_core import ValidationError
 from typeddingo.converter import Tree
 from typeddingo.converters.dump import BINARY
 from typeddingo.converters.fields import class_fields, required_keys
-from typeddingo.converters.misfits import expected, misfits_of, validation_error
+from typeddingo.converters.misfits import MOST, expected, misfits_on_arrival, validation_error
 from typeddingo.converters.untyped import is_dict
 from typeddingo.errors import SignatureError
 
@@ -68,6 +68,8 @@ class TypedDictCodec:
         problems += [((name,), "missing", "expected a value, it is missing") for name in missing]
         converted: dict[str, object] = {}
         for name, item in value.items():
+            if len(problems) > MOST:
+                break
             if name not in convert:
                 if self._codecs.strict:
                     problems.append(((name,), "extra_forbidden", "unexpected: the annotation has no such field"))
@@ -75,7 +77,7 @@ class TypedDictCodec:
             try:
                 converted[name] = convert[name](item)
             except ValidationError as err:
-                problems += [((name, *m.path), m.kind, m.expected) for m in misfits_of(err)]
+                problems += [((name, *m.path), m.kind, m.expected) for m in misfits_on_arrival(err)]
         if problems:
             raise validation_error(self.label, problems)
         return converted

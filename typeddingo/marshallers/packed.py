@@ -19,8 +19,10 @@ from typeddingo.row import Unfit
 __all__ = ["pack", "unpack"]
 
 _BIG_INT = 1
-_SMALL = 4096  # an array in so small a frame cannot claim enough elements to matter
+_TINY, _SMALL = 256, 4096
+_ROOM = 1 << 15  # so many elements may be claimed unseen
 _WIDE = re.compile(rb"[\xdc-\xdf]")
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 _PLAIN = re.compile(  # everything whose size is in its first byte, fixed-size containers included
     rb"(?:[\x00-\x9f\xa0\xc0\xc2\xc3\xe0-\xff]|[\xcc\xd0].|[\xcd\xd1].{2}|[\xca\xce\xd2].{4}|[\xcb\xcf\xd3].{8}"
     rb"|\xd4.{2}|\xd5.{3}|\xd6.{5}|\xd7.{9}|\xd8.{17}|"
@@ -60,7 +62,7 @@ def pack(tree: object, limits: Limits, *, around: int) -> bytes:
 
 def unpack(name: str, data: bytes, limits: Limits, *, around: int) -> object:
     """A tree; ``around`` as for ``pack``. Raises ``LimitError`` (too deep, a number too long), ``DecodeError``."""
-    if len(data) > _SMALL and _WIDE.search(data):
+    if len(data) > _TINY and _may_claim_much(data):
         _check_claims(name, data)
     containers = 0
 
@@ -95,7 +97,17 @@ def unpack(name: str, data: bytes, limits: Limits, *, around: int) -> object:
         raise DecodeError(f"task {name!r}: malformed MessagePack ({type(err).__name__})") from None
     if containers > limit and _deeper(tree, limit):
         raise LimitError(f"task {name!r}: arrays and maps are nested deeper than {limits.depth}")
+    if 0xFF in data and any(map(data.__contains__, _TIMESTAMPS)) and _holds_timestamp(tree):
+        raise DecodeError(f"task {name!r}: a MessagePack timestamp, which is not one of our extensions")
     return tree
+
+
+def _may_claim_much(data: bytes) -> bool:
+    """A few arrays in a small frame cannot: each claims as many elements as there are bytes at most."""
+    if len(data) > _SMALL:
+        return _WIDE.search(data) is not None
+    wide = len(data) - len(data.translate(None, b"\xdc\xdd\xde\xdf"))
+    return wide * len(data) > _ROOM
 
 
 def _check_claims(name: str, data: bytes) -> None:
@@ -117,6 +129,17 @@ def _check_claims(name: str, data: bytes) -> None:
             return  # the end, or not MessagePack: the parser says what
         if claimed > len(data):
             raise DecodeError(f"task {name!r}: malformed MessagePack: arrays claim more elements than there are bytes")
+
+
+def _holds_timestamp(tree: object) -> bool:
+    """The parser makes them itself, without asking for an extension. Without recursion."""
+    unseen = [tree]
+    while unseen:
+        item = unseen.pop()
+        if isinstance(item, msgpack.Timestamp):
+            return True
+        unseen.extend(_items(item))
+    return False
 
 
 def _deeper(tree: object, limit: int) -> bool:
