@@ -36,6 +36,7 @@ from typeddingo.schedules import Schedules
 from typeddingo.scheduling import Plan, Schedule, ScheduleDecorator
 from typeddingo.task import Sender, Task
 from typeddingo.tasks import Tasks
+from typeddingo.terminated import exits_when_terminated
 
 __all__ = ["App", "open_apps"]
 
@@ -200,17 +201,18 @@ class App(TaskDecorator, ScheduleDecorator):
         return missing
 
     def run_worker(self, *tasks: TaskOrName, count: int | None = None, queues: Sequence[str] = ()) -> None:
-        """Start workers for these tasks, or for those of these queues (all registered ones by default), then block
-        until the app is closed. ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the
-        app when interrupted. Raises ``ConfigError``, ``LifespanError``."""
+        """Start workers for these tasks, or those of these queues (all by default), then block until the app is closed.
+        ``count`` workers a task; None: what the task says, else ``Config.workers``. Closes the app when interrupted, or
+        told to end (SIGTERM). Raises ``ConfigError``, ``LifespanError``."""
         anew.need_imported("run_worker() is called")
         if tasks and queues:
             raise ConfigError("run_worker: name tasks or queues, not both")
         entries = [self._registry.get(_name(task)) for task in tasks] or self._registry.of_queues(queues)
         try:
-            for entry in entries:
-                self.allocate(entry.name, self._runtime.workers_of(entry) if count is None else count, 1)
-            self._closed.wait()
+            with exits_when_terminated():
+                for entry in entries:
+                    self.allocate(entry.name, self._runtime.workers_of(entry) if count is None else count, 1)
+                self._closed.wait()
         finally:
             self.close()
 

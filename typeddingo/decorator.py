@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
-from typing import Concatenate, Literal, Never, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from typeddingo.context import Context
 from typeddingo.contract import Contract
@@ -136,9 +136,10 @@ class Decorate(Protocol):
     """What ``@app.task(…)`` gives: takes the function, returns its handle."""
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # an async def fits both; the first is meant
+    def __call__(  # type: ignore[overload-overlap]  # an async def fits both; the first is meant. Any: what a coroutine
+        # yields is nobody's business, and anything else makes mypy give up on one whose decorator says Any
         self,
-        fn: Callable[P, Coroutine[object, Never, R]],
+        fn: Callable[P, Coroutine[Any, Any, R]],
         /,
     ) -> AsyncTask[P, R]: ...
     @overload
@@ -151,7 +152,7 @@ class DecorateInjected(Protocol):
     @overload
     def __call__(  # type: ignore[overload-overlap]  # as above
         self,
-        fn: Callable[Concatenate[Context, P], Coroutine[object, Never, R]],
+        fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]],
         /,
     ) -> AsyncTask[P, R]: ...
     @overload
@@ -168,7 +169,7 @@ class TaskDecorator(abc.ABC):
     @overload
     def task(  # type: ignore[overload-overlap]  # as above
         self,
-        fn: Callable[P, Coroutine[object, Never, R]],
+        fn: Callable[P, Coroutine[Any, Any, R]],
         /,
     ) -> AsyncTask[P, R]: ...
     @overload
@@ -222,7 +223,7 @@ class TaskDecorator(abc.ABC):
     def register(  # type: ignore[overload-overlap]  # as above
         self,
         name: str,
-        fn: Callable[P, Coroutine[object, Never, R]],
+        fn: Callable[P, Coroutine[Any, Any, R]],
         *,
         context: Literal[False] = ...,
         **settings: Unpack[TaskSettings],
@@ -240,7 +241,7 @@ class TaskDecorator(abc.ABC):
     def register(  # type: ignore[overload-overlap]  # as above
         self,
         name: str,
-        fn: Callable[Concatenate[Context, P], Coroutine[object, Never, R]],
+        fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]],
         *,
         context: Literal[True],
         **settings: Unpack[TaskSettings],
@@ -333,7 +334,8 @@ def _plain(fn: object) -> Callable[..., object]:
     if isinstance(fn, (staticmethod, classmethod)):
         raise SignatureError("@task goes below @staticmethod, next to the function; a classmethod cannot be a task")
     if not callable(fn):
-        raise SignatureError(f"a task must be callable, not {type(fn).__name__}")
+        remedy = ": write name='…' for its name" if isinstance(fn, str) else ""
+        raise SignatureError(f"a task must be callable, not {type(fn).__name__}{remedy}")
     return fn
 
 

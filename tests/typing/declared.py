@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
 from typeddingo import App, AsyncTask, Context, Task, Tasks
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 app = App("local")
 tasks = Tasks()
@@ -20,6 +26,23 @@ def shout(text: str, mark: str = "!") -> str:
 
 @app.task
 async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+def usual(fn: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """A decorator for coroutines as they are commonly typed."""
+    return fn
+
+
+@app.task
+@usual
+async def wrapped(url: str) -> bytes:
+    return url.encode()
+
+
+@app.task(name="typing.wrapped", timeout=3)
+@usual
+async def wrapped_too(url: str) -> bytes:
     return url.encode()
 
 

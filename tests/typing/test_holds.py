@@ -36,6 +36,8 @@ from tests.typing.declared import (
     takes_object,
     total,
     with_ctx,
+    wrapped,
+    wrapped_too,
 )
 from typeddingo import (
     App,
@@ -71,6 +73,8 @@ def test_a_call_gives_a_result_of_what_the_function_returns() -> None:
     assert_type(add.call(1, 2), Result[int])
     assert_type(add.call(1, b=2).get(), int)
     assert_type(fetch.call("u"), Result[bytes])
+    assert_type(wrapped.call("u"), Result[bytes])
+    assert_type(wrapped_too.call("u"), Result[bytes])
     assert_type(shout.call("a"), Result[str])
     assert_type(shout.call("a", mark="?"), Result[str])
     assert_type(pair.call(1), Result[tuple[int, str]])

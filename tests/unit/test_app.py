@@ -466,6 +466,28 @@ def test_run_worker_works_until_the_app_is_closed(working: Callable[..., threadi
     assert not worker.is_alive()
 
 
+def test_a_program_that_runs_workers_lets_them_finish_when_it_is_told_to_end() -> None:
+    code = """
+import threading, time
+from typeddingo import App
+app = App("local")
+@app.task(name="slow")
+def slow() -> int:
+    print("begun", flush=True)
+    time.sleep(0.5)
+    print("ended", flush=True)
+    return 1
+threading.Timer(0.1, slow.call).start()
+app.run_worker()
+"""
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "begun\n"
+    program.terminate()
+    assert program.communicate(timeout=20)[0] == "ended\n"
+    assert program.returncode == 0
+
+
 def test_run_worker_runs_what_it_is_told_to_with_as_many_workers(working: Callable[..., threading.Thread]) -> None:
     app = App("remote")
     app.use(LocalNamedBroker())

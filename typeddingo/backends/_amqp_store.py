@@ -175,9 +175,10 @@ class AmqpStore:
             self._link.submit(lambda: self._link.add(self._consumer))
 
     def _wait_ready(self) -> None:
-        seconds = self._link.settings.connect_timeout
+        settings = self._link.settings
+        seconds = min(settings.connect_timeout, settings.send_timeout)
         if not self._ready.wait(seconds):
-            where = self._link.settings.address
+            where = settings.address
             error = SendError(f"{where} could not be reached for {seconds:g} s: nothing was sent")
             raise error from ConnectionLost(f"{where} does not answer")
         if self._refusal is not None:
