@@ -62,6 +62,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "middleware",
         "hooks",
         "lifespan",
+        "terminated",
     ),
     ("patience", "steps", "relay", "outbox", "reception", "desk", "limited_desk", "scheduler"),
     ("execute", "execute_isolated", "pool", "loop_pool", "mapper", "worker"),

@@ -221,7 +221,7 @@ def test_a_wish_must_be_a_number_of_seconds(after: float) -> None:
 def test_what_a_task_raised_at_last_is_told_to_its_caller_and_in_no_event(app: App) -> None:
     """Events end in logs, and an exception may hold a secret."""
     told: list[str] = []
-    app._runtime.events.subscribe(lambda event: told.append(repr(event)))  # pyright: ignore[reportPrivateUsage]
+    app._runtime.events.subscribe(lambda event: told.append(repr(event)))  # pyright: ignore[reportPrivateUsage]  # every one
 
     @app.task(name="doomed", retries=1, backoff=0.01)
     def doomed(secret: str) -> int:
