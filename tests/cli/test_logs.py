@@ -117,3 +117,16 @@ def test_a_wait_of_years_is_a_long_wait_and_no_error() -> None:
     with open(read, "rb") as source:
         wait_readable([source], 1e9)
     os.close(write)
+
+
+def test_an_app_that_sets_logging_up_anew_does_not_silence_the_worker() -> None:
+    code = (
+        "import logging, logging.config, typeddingo.commands.child\n"
+        "from typeddingo.commands.logs import go_on, set_up\n"
+        "set_up('text', 'info')\n"
+        "logging.config.dictConfig({'version': 1})\n"
+        "go_on()\n"
+        "print([logging.getLogger(name).disabled for name in ('typeddingo.worker', 'typeddingo')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[False, False]"

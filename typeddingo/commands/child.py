@@ -18,7 +18,7 @@ from typeddingo.commands.exits import Exit, Stop
 from typeddingo.commands.inside import entries, entry, need_remote, of_queues, on_event, on_task, workers_of
 from typeddingo.commands.link import FarEnd, Job
 from typeddingo.commands.locate import LoadError, load_app
-from typeddingo.commands.logs import set_up
+from typeddingo.commands.logs import go_on, set_up
 from typeddingo.commands.reach import need_reachable
 from typeddingo.commands.signals import Signals, wait_readable
 from typeddingo.commands.signatures import task_lines
@@ -72,6 +72,7 @@ class _Process:
     def run(self) -> int:
         job, link = self._job, self._link
         app = load_app(job.where)
+        go_on()
         if job.watch:
             link.say_files(own_files())
         need_remote(app, job.where)

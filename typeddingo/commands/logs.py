@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from typeddingo.commands.shown import printable
 
-__all__ = ["set_up"]
+__all__ = ["go_on", "set_up"]
 
 _MEMBERS = (
     "task",
@@ -36,6 +36,14 @@ def set_up(log_format: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def go_on() -> None:
+    """The app has been imported. What it has said about logging holds, but for one thing that nobody means: a
+    ``dictConfig`` silences every logger there was before, unless it is told not to."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "typeddingo":
+            logging.getLogger(name).disabled = False
 
 
 class _Text(logging.Formatter):
