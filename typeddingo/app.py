@@ -66,6 +66,7 @@ class App(TaskDecorator, ScheduleDecorator):
     ) -> None:
         self._where = where
         self._backend = backend
+        self._home = sys._getframe(1).f_globals.get("__name__", "")  # pyright: ignore[reportPrivateUsage]  # documented
         self._middleware: tuple[Middleware, ...] = ()
         self._hooks = NO_HOOKS
         self._lifespan = lifespan
@@ -178,7 +179,7 @@ class App(TaskDecorator, ScheduleDecorator):
         self._wrap(middleware)
         for entry in self._registry:
             entry.hooks = self._hooks
-            self._bridge.join(entry)
+            self._join(entry)
 
     def use(self, obj: object, roles: Role = Role.DEFAULT) -> Role:
         """Attach a broker or a backend (Go: ``Use``); returns the roles it plays now: all that it can by default.
@@ -330,6 +331,7 @@ class App(TaskDecorator, ScheduleDecorator):
             queue=spec.queue,
             hooks=self._hooks,
             owner=self,
+            home=self._home,
         )
         self._registry.add(entry)
         self._join(entry)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Adapter, Parcel
 from typeddingo.errors import ConfigError
-from typeddingo.isolation.place import need_place
+from typeddingo.isolation.place import need_place, place_of_app
 from typeddingo.option import Option
 from typeddingo.registry import Entry
 from typeddingo.role import Role
@@ -76,9 +76,15 @@ def closed_error(name: str) -> ConfigError:
 
 
 def need_child(entry: Entry) -> None:
-    """Refuse a task whose worker's child process would not find it."""
-    if entry.isolation is not None:
-        need_place(entry.fn, entry.name)
+    """Refuse a task whose worker's child process would not find it, or the app that lends it something."""
+    if entry.isolation is None:
+        return
+    need_place(entry.fn, entry.name)
+    if (lent := entry.lent) and place_of_app(entry) is None:
+        raise ConfigError(
+            f"task {entry.name!r} has {lent} from its app, which a child process cannot find: keep the app under a "
+            "name at the top level of a module"
+        )
 
 
 def need_counts(name: str, count: object, share: object) -> None:

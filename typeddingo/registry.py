@@ -91,6 +91,8 @@ class Entry:
     id_maker: int | IDMaker = IDMakerID.DEFAULT
     owner: object = field(default=None, repr=False)
     """The app, which lives as long as a handle or a worker of one of its tasks."""
+    home: str = ""
+    """The module that has made the app."""
     wire: Wire | None = field(default=None, repr=False)
     send: Send = field(init=False, repr=False)
     send_async: SendAsync = field(init=False, repr=False)
@@ -105,6 +107,15 @@ class Entry:
     def on_loop(self) -> bool:
         """Its workers are coroutines on the app's event loop; else they are threads."""
         return self.contract.is_async and self.isolation is None
+
+    @property
+    def lent(self) -> str:
+        """What it is sent with that its app alone knows: an id of the app's own. Empty: nothing."""
+        for id in (self.marshaller, self.report_marshaller):
+            if isinstance(id, int) and id not in _MARSHALLERS:
+                return f"marshaller {id}"
+        own_maker = isinstance(self.id_maker, int) and self.id_maker not in _ID_MAKERS
+        return f"id maker {self.id_maker}" if own_maker else ""
 
     def set_key(self, fn: KeyFunction) -> None:
         """See ``Task.key``."""

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.app import App, open_apps
@@ -24,6 +24,8 @@ from typeddingo.commands.locate import told
 from typeddingo.config import Config, Limits
 from typeddingo.context import Context, Slot, current_slot
 from typeddingo.contract import Contract
+from typeddingo.decorator import TaskSpec
+from typeddingo.errors import TypedDingoError
 from typeddingo.execute import failed, perform, perform_async
 from typeddingo.failure import not_invoked
 from typeddingo.header import Header
@@ -42,6 +44,8 @@ from typeddingo.time_limit import Timekeeper
 from typeddingo.wire import Wire
 
 __all__ = ["main"]
+
+R = TypeVar("R")
 
 
 def main(given: dict[str, Any]) -> None:
@@ -176,35 +180,58 @@ class _NotFound(Exception):
 
 
 def _found(job: Job) -> tuple[Entry, Registry]:
-    """The task, by the name of its function; what else its app has is left alone."""
-    found = _imported(Place(*job.place))
+    """The task, by the name of its function, rather in the app it belongs to; what else that has is left alone."""
+    found = _imported(job.place, job.place.find)
+    owner = None if job.app is None else _owner(job.app)
     handle = cast("Task[..., object]", found) if isinstance(found, Task) else None
     fn = cast("Callable[..., object]", found) if handle is None else handle.fn
-    registries = [app._registry for app in open_apps()]
+    apps = open_apps() if owner is None else [owner, *open_apps()]
+    registries = [app._registry for app in apps]
     named = [(entry, reg) for reg in registries if (entry := reg.find(job.task)) is not None and entry.fn is fn]
     other = [(entry, reg) for reg in registries for entry in reg if entry.fn is fn]
     if registered := (named or other):
         return registered[0]
     if handle is not None and (declared := declaration(handle)) is not None:
-        app = App("local", config=Config(limits=Limits(**job.limits)))
-        app._add(*declared)
-        return app._registry.get(handle.name), app._registry
+        return _included(owner or App("local", config=Config(limits=Limits(**job.limits))), *declared)
     if not job.usual:
         raise _NotFound(
-            f"task {job.task!r} is not registered when its process imports {job.place[0]}. With retries, a converter "
-            "or a marshaller of its own it must be: decorate it at the top level of that module"
+            f"task {job.task!r} is not registered when its process imports {job.place.module}. With retries, a "
+            "converter or a marshaller of its own it must be: decorate it at the top level of that module"
         )
+    return _usual(job, fn, owner)
+
+
+def _owner(place: Place) -> App | None:
+    """None: it is made when the program starts, not when its module is imported."""
+    app: object = getattr(_imported(place, place.load), place.qualname, None)
+    return app if isinstance(app, App) else None
+
+
+def _included(app: App, contract: Contract, spec: TaskSpec) -> tuple[Entry, Registry]:
+    """A task of a collection that no app has included here."""
+    try:
+        with anew.importing():
+            app._add(contract, spec)
+    except TypedDingoError as error:
+        raise _NotFound(f"its process cannot run it: {error}") from error
+    return app._registry.get(contract.name), app._registry
+
+
+def _usual(job: Job, fn: Callable[..., object], owner: App | None) -> tuple[Entry, Registry]:
+    """A task that was registered when the program started."""
     settings = dict(job.settings)
     contract = Contract.of(fn, name=job.task, context=settings["context"], strict=settings.pop("strict"))
     registry = Registry(SeqIDMaker(), Limits(**job.limits))
     registry.add(entry := Entry(job.task, fn, contract, **settings))
+    if owner is not None:
+        entry.hooks = owner._hooks
     return entry, registry
 
 
-def _imported(place: Place) -> object:
-    anew.state.importing = True
+def _imported(place: Place, how: Callable[[], R]) -> R:
     try:
-        return place.find()
+        with anew.importing():
+            return how()
     except Exception as error:
         raise _NotFound(f"its process did not find it: {told(place.module, error)}") from error
     except SystemExit:
@@ -212,8 +239,6 @@ def _imported(place: Place) -> object:
             f"its process could not import {place.module}: the module ends the program. What does so belongs under "
             'if __name__ == "__main__":'
         ) from None
-    finally:
-        anew.state.importing = False
 
 
 def _live_no_longer_than(line: socket.socket) -> None:

@@ -5,13 +5,15 @@ Set by the child's main function, asked by the app.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 
 from typeddingo.errors import ConfigError
+from typeddingo.journey import Step
 from typeddingo.option import Option
-from typeddingo.registry import Entry
+from typeddingo.registry import Entry, Launcher
 
-__all__ = ["State", "need_imported", "put_off", "state"]
+__all__ = ["State", "importing", "need_imported", "put_off", "state"]
 
 
 class State:
@@ -19,9 +21,21 @@ class State:
 
     importing: bool = False
     """It is a child, and the program's module is running."""
+    waiting: tuple[tuple[Entry, Callable[[Entry], None]], ...] = ()
+    """What has been put off."""
 
 
 state: State = State()
+
+
+@contextlib.contextmanager
+def importing() -> Generator[None]:
+    """While the program is imported: it begins nothing."""
+    state.importing = True
+    try:
+        yield
+    finally:
+        state.importing = False
 
 
 def need_imported(what: str) -> None:
@@ -53,3 +67,32 @@ def put_off(entry: Entry, join: Callable[[Entry], None]) -> None:
         return joined().send_many(rows, option)
 
     entry.send, entry.send_async, entry.send_many = send, send_async, send_many
+    entry.launcher = _Launcher(entry)
+    state.waiting += ((entry, join),)
+
+
+class _Launcher:
+    """Sends pipelines, once every task of the app has been joined: any may be a step."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def launch(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        return self._joined().launch(steps, args, kwargs, option)
+
+    async def launch_async(
+        self, steps: tuple[Step, ...], args: tuple[object, ...], kwargs: Mapping[str, object], option: Option
+    ) -> object:
+        return await self._joined().launch_async(steps, args, kwargs, option)
+
+    def launch_many(self, steps: tuple[Step, ...], rows: Sequence[tuple[object, ...]], option: Option) -> list[object]:
+        return self._joined().launch_many(steps, rows, option)
+
+    def _joined(self) -> Launcher:
+        need_imported(f"task {self._entry.name!r} is called")
+        for entry, join in state.waiting:
+            if entry.owner is self._entry.owner:
+                join(entry)
+        return self._entry.launcher

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from typeddingo.config import Limits
-from typeddingo.isolation.place import Place
+from typeddingo.isolation.place import Place, place_of_app
 from typeddingo.registry import Entry
 
 __all__ = ["BOOTSTRAP", "Job"]
@@ -23,7 +23,7 @@ BOOTSTRAP = (
 class Job(NamedTuple):
     """Immutable; JSON."""
 
-    place: tuple[str, str, str]
+    place: Place
     task: str
     settings: dict[str, Any]
     """Of a task that is not registered when its module is imported: an app that a function makes, say."""
@@ -32,6 +32,8 @@ class Job(NamedTuple):
     limits: dict[str, Any]
     path: list[str]
     argv: list[str]
+    app: Place | None = None
+    """The place of the app that the task belongs to; None: it is nobody's global."""
     work: int = -1
     """The number of the file descriptor of the channel ..."""
     line: int = -1
@@ -49,8 +51,8 @@ class Job(NamedTuple):
             "report_marshaller": ids[-1] if ids else 0,
         }
         usual = len(ids) == 2 and entry.contract.converter is None and entry.retry is None
-        at = (place.module, place.qualname, place.file)
-        return cls(at, entry.name, settings, usual, asdict(limits), list(sys.path), list(sys.argv))
+        app, path, argv = place_of_app(entry), list(sys.path), list(sys.argv)
+        return cls(place, entry.name, settings, usual, asdict(limits), path, argv, app)
 
     def to_json(self, work: int, line: int) -> str:
         """With the descriptors of one child."""
@@ -59,4 +61,4 @@ class Job(NamedTuple):
     @classmethod
     def from_dict(cls, told: dict[str, Any]) -> Job:
         job = cls(**told)
-        return job._replace(place=cast("tuple[str, str, str]", tuple(job.place)))  # JSON has lists only
+        return job._replace(place=Place(*job.place), app=job.app and Place(*job.app))  # JSON has lists only

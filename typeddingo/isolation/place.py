@@ -1,4 +1,5 @@
-"""Where a function is found again by another process. Comes from the decorator and the bridges, goes to the child.
+"""Where a function, or an app, is found again by another process. Comes from the decorator and the bridges, goes to
+the child.
 
 What has no name at the top level of a module cannot be found, and is refused before anything relies on it.
 """
@@ -13,8 +14,9 @@ from types import ModuleType
 from typing import NamedTuple, cast
 
 from typeddingo.errors import ConfigError
+from typeddingo.registry import Entry
 
-__all__ = ["Place", "need_name", "need_place", "place_of"]
+__all__ = ["Place", "need_name", "need_place", "place_of", "place_of_app"]
 
 MAIN = frozenset({"__main__", "__mp_main__"})
 
@@ -30,10 +32,14 @@ class Place(NamedTuple):
     def find(self) -> object:
         """Import the module, and take from it what stands there. Raises what the user's code does, ``ImportError`` and
         ``AttributeError``."""
-        found: object = _load(self.module, self.file) if self.file else importlib.import_module(self.module)
+        found: object = self.load()
         for name in self.qualname.split("."):
             found = getattr(found, name)
         return found
+
+    def load(self) -> ModuleType:
+        """Import the module. Raises what the user's code does, and ``ImportError``."""
+        return _load(self.module, self.file) if self.file else importlib.import_module(self.module)
 
 
 def need_name(fn: object, task: str, *, method: bool) -> None:
@@ -80,7 +86,33 @@ def need_place(fn: Callable[..., object], task: str) -> None:
 
 def place_of(fn: Callable[..., object]) -> Place | None:
     """None: it was typed at a prompt, or the like."""
-    module, qualname = fn.__module__, fn.__qualname__
+    return _place(fn.__module__, fn.__qualname__)
+
+
+def place_of_app(entry: Entry) -> Place | None:
+    """Where a module has the app of this task as a global: rather the function's own, then the one that made it, and
+    the program itself last. None: nowhere that another process could look."""
+    if (app := entry.owner) is None:
+        return None
+    others = [name for name in list(sys.modules) if name not in MAIN]
+    for module in (entry.fn.__module__, entry.home, *others, *MAIN):
+        if (name := _name_in(module, app)) is not None:
+            return _place(module, name)
+    return None
+
+
+def _name_in(module: str, value: object) -> str | None:
+    """None for modules that nobody has imported: they were made by hand. A lazy one is not loaded for it."""
+    found: object = sys.modules.get(module)
+    if not isinstance(found, ModuleType):
+        return None
+    there: dict[str, object] = object.__getattribute__(found, "__dict__")
+    if module not in MAIN and there.get("__spec__") is None:
+        return None
+    return next((name for name, each in list(there.items()) if each is value), None)
+
+
+def _place(module: str, qualname: str) -> Place | None:
     if module not in MAIN:
         return Place(module, qualname)
     main = sys.modules[module]
@@ -99,6 +131,8 @@ def _load(name: str, file: str) -> ModuleType:
     import importlib.util  # few programs come here
 
     name = "__mp_main__" if name in MAIN else name
+    if (loaded := sys.modules.get(name)) is not None and getattr(loaded, "__file__", None) == file:
+        return loaded
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
