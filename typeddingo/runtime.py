@@ -63,6 +63,8 @@ class Runtime:
         self.handlers: HandlerThread = HandlerThread(Threads(owner), self.events)
         self.on_task: Callable[[TaskRun], object] | None = None
         """Called after every task of a remote worker, in its thread; must not raise."""
+        self.log: tuple[str, str] | None = None
+        """Format and level of what a worker process logs, for its children; None: the program sees to that."""
         self.window: Window = Window()
         """What the remote workers of this app run, and what they have done lately."""
         self.lifespan: Lifespan | None = None
@@ -93,7 +95,7 @@ class Runtime:
             if self._children is None:
                 from typeddingo.isolation.children import Children  # few apps have any
 
-                self._children = Children(self.config.limits, self.cancelled)
+                self._children = Children(self.config.limits, self.cancelled, self.log)
             return self._children
 
     def cancel_children(self) -> None:

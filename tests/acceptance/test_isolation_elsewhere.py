@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ pytestmark = [
 ]
 
 JOBS = """\
+import logging
 import os
 import threading
 from glob import glob
@@ -39,6 +41,7 @@ def negative(number: int) -> int:
 
 @tasks.task(isolation="process", workers=1)
 def heavy(number: int) -> int:
+    logging.getLogger("shop").info("heavy runs")
     return number
 
 
@@ -239,14 +242,19 @@ def test_a_module_that_nobody_has_imported_is_no_place_for_an_app(alone: App, mo
 
 
 @pytest.mark.servers
-def test_a_worker_runs_them_as_its_app_does(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_runs_them_as_its_app_does_and_they_log_as_it_does(
+    folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("URL", redis_url)
     monkeypatch.setenv("PARENT", "0")
-    with Worker(folder, "shop.app:app", "--concurrency", "1") as worker:
+    arguments = ("shop.app:app", "--log-format", "json", "--concurrency", "1")
+    with Worker(folder, *arguments) as worker:
         worker.until("runs shop.jobs.sealed")
         assert run_call(folder, "jobs.looks.call().get(60)") == "(1, 2)\n"  # those that lead to the worker
         said = run_call(folder, "[jobs.heavy.call(1).get(60), jobs.calls.call(2).get(60), jobs.sealed.call(3).get(60)]")
         assert said == "[1, -2, 3]\n"
         worker.until("around shop.jobs.sealed")
         worker.until("after shop.jobs.calls")
+        line = json.loads(worker.until("heavy runs"))
         assert worker.stop() == 0
+    assert (line["level"], line["logger"], line["message"]) == ("INFO", "shop", "heavy runs")

@@ -15,7 +15,7 @@ from functools import partial
 
 from typeddingo.app import App
 from typeddingo.commands.exits import Exit, Stop
-from typeddingo.commands.inside import entries, entry, need_remote, of_queues, on_event, on_task, workers_of
+from typeddingo.commands.inside import entries, entry, log_as, need_remote, of_queues, on_event, on_task, workers_of
 from typeddingo.commands.link import FarEnd, Job
 from typeddingo.commands.locate import LoadError, load_app
 from typeddingo.commands.logs import go_on, set_up
@@ -79,6 +79,7 @@ class _Process:
         chosen = [entry(app, name) for name in job.tasks] or of_queues(app, job.queues)
         if not chosen:
             raise Stop(Exit.USAGE, f"{job.where} has no tasks: decorate a function with @app.task")
+        log_as(app, job.log_format, job.log_level)
         on_event(app, self._on_event)
         if _log.isEnabledFor(logging.WARNING):
             on_task(app, log_task)

@@ -24,6 +24,7 @@ __all__ = [
     "entries",
     "entry",
     "inspector",
+    "log_as",
     "need_remote",
     "of_queues",
     "on_event",
@@ -90,6 +91,11 @@ def inspector(app: App, where: str) -> Inspector:
     """What shows the queues of the app's broker. Raises ``Stop`` or ``ConfigError`` where there is none."""
     need_remote(app, where)
     return app._inspector()
+
+
+def log_as(app: App, log_format: str, level: str) -> None:
+    """The children of its workers log as this process does."""
+    app._runtime.log = (log_format, level)
 
 
 def on_event(app: App, callback: Callable[[Event], object]) -> None:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.app import App, open_apps
 from typeddingo.commands.locate import told
+from typeddingo.commands.logs import set_up
 from typeddingo.config import Config, Limits
 from typeddingo.context import Context, Slot, current_slot
 from typeddingo.contract import Contract
@@ -56,6 +57,8 @@ def main(given: dict[str, Any]) -> None:
         sock.set_inheritable(False)
         os.register_at_fork(after_in_child=sock.close)  # the worker must see our end, whatever a task leaves behind
     _live_no_longer_than(line)
+    if job.log is not None:
+        set_up(*job.log)
     channel = Channel(work)
     with contextlib.suppress(EOFError):
         _serve(job, channel)

@@ -21,8 +21,9 @@ __all__ = ["Children"]
 class Children:
     """Thread-safe."""
 
-    def __init__(self, limits: Limits, cancelled: Cancelled) -> None:
+    def __init__(self, limits: Limits, cancelled: Cancelled, log: tuple[str, str] | None = None) -> None:
         self._limits = limits
+        self._log = log
         self._lock = threading.Lock()
         self._seats: list[Seat] = []
         cancelled.watch(self._cancelled)
@@ -31,7 +32,7 @@ class Children:
         """For one worker."""
         if (place := place_of(entry.fn)) is None:
             raise ConfigError(f"task {entry.name!r} cannot be found by a child process")
-        seat = Seat(entry, Job.of(entry, place, self._limits))
+        seat = Seat(entry, Job.of(entry, place, self._limits, self._log))
         with self._lock:
             self._seats.append(seat)
         return seat

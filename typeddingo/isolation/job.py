@@ -34,13 +34,15 @@ class Job(NamedTuple):
     argv: list[str]
     app: Place | None = None
     """The place of the app that the task belongs to; None: it is nobody's global."""
+    log: tuple[str, str] | None = None
+    """Format and level of what the worker logs; None: that is its program's business."""
     work: int = -1
     """The number of the file descriptor of the channel ..."""
     line: int = -1
     """... and of the one that tells, when it closes, that the worker is gone."""
 
     @classmethod
-    def of(cls, entry: Entry, place: Place, limits: Limits) -> Job:
+    def of(cls, entry: Entry, place: Place, limits: Limits, log: tuple[str, str] | None = None) -> Job:
         """What the child of any worker of this task is told."""
         ids = [value for value in (entry.marshaller, entry.report_marshaller) if isinstance(value, int) and value < 4]
         settings = {
@@ -52,7 +54,7 @@ class Job(NamedTuple):
         }
         usual = len(ids) == 2 and entry.contract.converter is None and entry.retry is None
         app, path, argv = place_of_app(entry), list(sys.path), list(sys.argv)
-        return cls(place, entry.name, settings, usual, asdict(limits), path, argv, app)
+        return cls(place, entry.name, settings, usual, asdict(limits), path, argv, app, log)
 
     def to_json(self, work: int, line: int) -> str:
         """With the descriptors of one child."""
