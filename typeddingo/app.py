@@ -95,13 +95,13 @@ class App(TaskDecorator, ScheduleDecorator):
     # tasks
 
     def include(self, tasks: Tasks) -> None:
-        """Add a collection whose tasks were declared without an app. Raises ``ConfigError`` for a name that is taken
-        and for a collection that belongs to an app already."""
+        """Add a collection whose tasks were declared without an app. Raises ``ConfigError`` for a name that is taken,
+        and for a collection that belongs to an app."""
         tasks.bind(self._add, self._schedule)
 
     def call(self, name: str, /, *args: object, option: Option | None = None, **kwargs: object) -> Result[Any]:
-        """Send a task by name, for callers that hold no handle (Go: ``Call``). The arguments are checked as a handle
-        checks them. Raises ``ConfigError`` for an unknown name, and what ``Task.call`` raises."""
+        """Send a task by name, for who holds no handle (Go: ``Call``). Arguments are checked as a handle checks them.
+        Raises ``ConfigError`` for an unknown name, and what ``Task.call`` raises."""
         return cast("Result[Any]", self._registry.get(name).send(args, kwargs, option))
 
     async def call_async(
@@ -119,8 +119,7 @@ class App(TaskDecorator, ScheduleDecorator):
 
         By handle, or by name and the type that the task returns; the task need not be registered here. Returns at once.
         With Redis it ends with the task's report, or with ``ResultExpired`` when none is kept; with RabbitMQ, whose
-        reports go to the living caller alone, with ``ResultClosed``. Raises ``ConfigError``.
-        """
+        reports go to the living caller alone, with ``ResultClosed``. Raises ``ConfigError``."""
         return cast("Result[object]", self._bridge.reattach(self._entry_of(task, type), id))
 
     def forget(self, task: TaskOrName, id: str) -> None:
@@ -218,8 +217,8 @@ class App(TaskDecorator, ScheduleDecorator):
             self.close()
 
     def listen(self, roles: Role = Role.ALL, level: EventLevel = EventLevel.INFO) -> Subscription:
-        """Events of these rooms, at this level or above (Go: ``Listen``): an iterator and a context manager.
-        It never blocks the app: what a slow listener has no room for is dropped, and counted in ``dropped``."""
+        """Events of these rooms, at this level or above (Go: ``Listen``): an iterator and a context manager. It never
+        blocks the app: what a slow listener has no room for is dropped, and counted in ``dropped``."""
         return self._runtime.events.listen(roles, level)
 
     # the end
@@ -227,11 +226,10 @@ class App(TaskDecorator, ScheduleDecorator):
     def close(self, timeout: float | None = None) -> None:
         """Take nothing more, let running tasks finish, end every result that is still pending (Go: ``Close``).
 
-        ``timeout``: seconds for the running tasks, by default ``Config.shutdown_timeout``; their results arrive. A task
+        ``timeout``: seconds for the running tasks, by default ``Config.shutdown_timeout``; their results arrive. One
         that has not ended then, or not started, gives its caller a ``TaskFailed`` with ``ErrorCode.SHUTDOWN``; a remote
-        one that has not started stays in its queue. Idempotent; may be called from any thread, from a handler, and from
-        a task, which it does not wait for: a remote one can then no longer report, and will run again elsewhere.
-        """
+        one that has not started stays in its queue. Idempotent; from any thread, from a handler, and from a task, which
+        it does not wait for: a remote one can then no longer report, and runs again elsewhere."""
         deadline = Deadline(self._runtime.config.shutdown_timeout if timeout is None else max(0.0, timeout))
         with self._close_lock:
             first = not self._runtime.closing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from types import FunctionType
 from typing import Annotated, Any, Literal, Optional, Protocol
 
 import pydantic
@@ -51,7 +52,7 @@ class Faulty:
         (lambda: 1, "a call cannot travel"),
         (..., "write a type"),
     ],
-    ids=str,
+    ids=lambda value: "a lambda" if isinstance(value, FunctionType) else str(value),
 )
 def test_an_annotation_that_cannot_be_compiled_is_refused_with_its_reason(annotation: Any, reason: str) -> None:
     with pytest.raises(SignatureError, match=f"^task 'task': 'value'.*{reason}"):
