@@ -16,7 +16,7 @@ from tests.acceptance import apart
 from tests.cli.commands import Worker
 from tests.leftovers import running
 from typeddingo import App, ConfigError, JSONMarshaller, SignedMarshaller, UUIDMaker
-from typeddingo.isolation.place import MAIN, Place, place_of_app
+from typeddingo.isolation.place import Place, place_of_app
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="needs Unix"),
@@ -223,8 +223,11 @@ def test_the_app_is_looked_for_where_the_function_is_then_where_it_was_made_then
     alone.register("add", apart.add, isolation="process")
     entry = alone._registry.get("add")  # pyright: ignore[reportPrivateUsage]  # what workers are made from
     assert place_of_app(entry) is None
-    monkeypatch.setattr(sys.modules["__main__"], "ours", alone, raising=False)
-    assert place_of_app(entry) not in (None, *(Place(name, "ours") for name in MAIN))  # its name in another process
+    program = sys.modules["__main__"]
+    monkeypatch.setattr(program, "ours", alone, raising=False)
+    monkeypatch.setattr(program, "__spec__", None)
+    monkeypatch.setattr(program, "__file__", __file__, raising=False)
+    assert place_of_app(entry) == Place("test_isolation_elsewhere", "ours", __file__)  # its name in another process
     for module in (pytest, sys.modules[__name__], apart):
         monkeypatch.setattr(module, "ours", alone, raising=False)
         assert place_of_app(entry) == Place(module.__name__, "ours")
