@@ -11,7 +11,7 @@ import pytest
 from tests.inside import inside
 from tests.redis.bench import NAME, STREAM, Bench, heard, parcel, send, take
 from tests.servers import RedisServer
-from typeddingo._io.redis_pace import BURST, SPACING, Pace
+from typeddingo._io.redis_pace import BURST, SPACING
 from typeddingo._io.threads import Threads
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Delivery, Parcel, Receipt
@@ -132,22 +132,6 @@ class TestReconnecting:
             own_bench.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             time.sleep(0.2)
         assert connected(own_bench) - before <= 4 / SPACING + BURST
-
-    def test_it_waits_longer_from_failure_to_failure_and_all_threads_share_that(self) -> None:
-        now = 0.0
-        pace = Pace(lambda: now)
-        assert [pace.pause() for _ in range(BURST + 1)] == [0.0] * (BURST + 1)
-        assert 0 < pace.pause() <= SPACING
-        pace.failed()
-        first = pace.pause()
-        assert first > 0
-        now = 100.0
-        assert pace.pause() == 0.0
-        for _ in range(10):
-            pace.failed()
-        assert pace.pause() <= 2.0
-        pace.worked()
-        assert pace.pause() == 0.0
 
 
 class TestGoneQueues:

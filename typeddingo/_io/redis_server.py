@@ -56,6 +56,11 @@ class RedisServer:
         self._pid = os.getpid()
 
     @property
+    def is_lost(self) -> bool:
+        """A connection was lost, and none has been made since."""
+        return self._lost
+
+    @property
     def is_forked(self) -> bool:
         """This is a child of the process that made it: its connections are not ours."""
         return os.getpid() != self._pid
@@ -101,13 +106,22 @@ class RedisServer:
                 self._give(self.connect(Deadline(self.settings.connect_timeout), once=True))
                 self._greeted = True
 
-    def connect(self, deadline: Deadline, *, once: bool = False) -> RedisLink:
-        """A new link, tried for until the deadline or until the server is being closed. The caller closes it. Raises
-        ``Unreached`` or ``ConfigError``."""
+    def connect(
+        self,
+        deadline: Deadline,
+        *,
+        once: bool = False,
+        over: Callable[[], bool] = lambda: False,
+        share: bool = False,
+    ) -> RedisLink:
+        """A new link, tried for until the deadline or until the server is being closed; or until it is ``over``: looked
+        at when a listener is removed, and if it is to ``share`` also when a link is put back. The caller closes it.
+        Raises ``Unreached`` or ``ConfigError``."""
         if self.is_forked:
             raise ConfigError("this object was made before the process forked: make a new one in the child")
         while True:
-            self._await_turn(deadline)
+            if not self._pace.wait(deadline, lambda: self.closing.is_set() or over(), share=share):
+                raise Unreached(f"{self._where}: the server cannot be reached")
             link = RedisLink(self.settings, self._patience(deadline))
             self._opening.add(link)
             try:
@@ -132,11 +146,20 @@ class RedisServer:
             if not isinstance(error, ConnectionLost):
                 raise error
             self.lost(error)
-            if once or deadline.passed or self.closing.is_set():
+            if once or deadline.passed or self.closing.is_set() or over():
                 raise Unreached(str(error)) from error
+
+    def add_listener(self) -> None:
+        """Somebody wants a connection of his own for as long as he listens."""
+        self._pace.add()
+
+    def remove_listener(self) -> None:
+        """He wants it no more, and does not wait for it."""
+        self._pace.remove()
 
     def lost(self, error: ConnectionLost) -> None:
         """Somebody's connection was lost. Told once, until the server is found again."""
+        self._pace.lost()
         with self._lock:
             idle, self._idle = self._idle, []
             told, self._lost = self._lost, True
@@ -159,33 +182,40 @@ class RedisServer:
     def close(self) -> None:
         """Close what is idle; who waits for a connection gets none. Idempotent."""
         self.closing.set()
+        self._pace.wake()
         with self._lock:
             idle, self._idle = self._idle, []
         for link in (*idle, *self._opening.copy()):
             link.close()
 
     def _take(self, deadline: Deadline) -> RedisLink:
-        if self._idle and not self.is_forked:
-            with contextlib.suppress(IndexError):
-                return self._idle.pop()
-        return self.connect(deadline)
+        """An idle link, or a new one: whichever can be had first."""
+        while True:
+            if self._idle and not self.is_forked:
+                with contextlib.suppress(IndexError):
+                    return self._idle.pop()
+            try:
+                return self.connect(deadline, over=self._has_idle, share=True)
+            except Unreached:
+                if not self._idle:
+                    raise
+
+    def _has_idle(self) -> bool:
+        return bool(self._idle)
 
     def _give(self, link: RedisLink) -> None:
         with self._lock:
-            if not (link.broken or self._lost or self.closing.is_set() or len(self._idle) >= KEPT):
+            keep = not (link.broken or self._lost or self.closing.is_set() or len(self._idle) >= KEPT)
+            if keep:
                 self._idle.append(link)
-                return
-        link.close()
+        if keep:
+            self._pace.put_back()
+        else:
+            link.close()
 
     def _patience(self, deadline: Deadline) -> float:
         """For a connection tried for by who has so much time left; a moment too long rather than none at all."""
         return min(self.settings.connect_timeout, max(LEAST, _least(self.settings.connect_timeout, deadline.left)))
-
-    def _await_turn(self, deadline: Deadline) -> None:
-        while (pause := self._pace.pause()) > 0:
-            left = deadline.left
-            if self.closing.wait(_least(pause, left)) or (left is not None and left <= pause):
-                raise Unreached(f"{self._where}: the server cannot be reached")
 
     def _check(self, link: RedisLink) -> None:
         if not self._checked:

@@ -357,7 +357,7 @@ class RedisListener(TurnListener):
             self._left = True
         with contextlib.suppress(ConnectionLost, ConfigError):
             farewell = [call for queue in self.queues for call in (queue.renew((), only_held=True), queue.leave())]
-            self._server.run(lambda link: link.pipeline(farewell), CLOSE)
+            self._server.run(lambda link: link.pipeline(farewell), self._farewell())
         self._on_leave(self)
 
 

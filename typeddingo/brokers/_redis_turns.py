@@ -42,6 +42,7 @@ class TurnListener(Listener):
         self._blocked: int | None = None
         self._refused = False
         self._closed = False
+        server.add_listener()
 
     @property
     def closed(self) -> bool:
@@ -69,13 +70,14 @@ class TurnListener(Listener):
                 return
             self._closed = True
             self._room.notify_all()
+        self._server.remove_listener()
         self._end_read()
 
     def unblock(self) -> None:
         """End a blocking read; it has nothing to lose."""
         if (client := self._blocked) is not None:
             with contextlib.suppress(ConnectionLost, ConfigError):
-                self._server.run(lambda link: link.call(("CLIENT", "UNBLOCK", client)), CLOSE)
+                self._server.run(lambda link: link.call(("CLIENT", "UNBLOCK", client)), self._farewell())
 
     @abc.abstractmethod
     def release(self) -> None:
@@ -127,8 +129,9 @@ class TurnListener(Listener):
     def _connected(self, deadline: Deadline) -> RedisLink | None:
         if self._link is not None and not self._link.broken:
             return self._link
+        patience = Deadline(least(self._server.settings.connect_timeout, deadline.left))
         try:
-            link = self._server.connect(Deadline(least(self._server.settings.connect_timeout, deadline.left)))
+            link = self._server.connect(patience, over=lambda: self._closed)
         except ConnectionLost:
             return None
         except ConfigError as error:
@@ -151,6 +154,10 @@ class TurnListener(Listener):
             return link
         link.close()
         return None
+
+    def _farewell(self) -> float:
+        """Seconds for a word that matters only to a server that is there: many listeners may have one to say."""
+        return 0.0 if self._server.is_lost else CLOSE
 
     def _drop(self, error: ConnectionLost) -> None:
         if self._link is not None:
