@@ -77,7 +77,7 @@ def spin(until: float = 20.0) -> None:
         pass
 
 
-def test_a_function_that_runs_for_too_long_is_a_typed_failure(app: App) -> None:
+def test_22_a_function_that_runs_for_too_long_in_a_thread_is_a_typed_failure(app: App) -> None:
     @app.task(name="slow", timeout=SOON)
     def slow() -> None:
         spin()

@@ -215,7 +215,8 @@ def test_a_full_queue_takes_what_is_due_when_there_is_room_and_others_do_not_wai
     broker.close()
 
 
-def test_a_delivery_that_is_no_longer_ours_is_not_put_off_as_well(amqp_url: str) -> None:
+@pytest.mark.parametrize("receipt", [Receipt.RETRY, Receipt.FAILED])
+def test_a_delivery_that_is_no_longer_ours_is_neither_put_off_nor_put_aside(amqp_url: str, receipt: Receipt) -> None:
     broker = AmqpBroker(amqp_url)
     listener = broker.add_listener("job", 2)
     send(broker, "job", b"1", Terms(lifetime=3600.0))
@@ -223,21 +224,7 @@ def test_a_delivery_that_is_no_longer_ours_is_not_put_off_as_well(amqp_url: str)
     for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # what it is about
         link.submit(link.cut)
     again = take_one(listener)
-    settle(stale, Receipt.RETRY, 0.01)
-    again.settle(Receipt.OK)
-    assert list(listener.take(1, 0.5)) == []
-    broker.close()
-
-
-def test_a_delivery_that_is_no_longer_ours_is_not_put_aside_as_well(amqp_url: str) -> None:
-    broker = AmqpBroker(amqp_url)
-    listener = broker.add_listener("job", 2)
-    send(broker, "job", b"1", Terms(lifetime=3600.0))
-    stale = take_one(listener)
-    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # what it is about
-        link.submit(link.cut)
-    again = take_one(listener)
-    stale.settle(Receipt.FAILED)
+    settle(stale, receipt, 0.01)
     again.settle(Receipt.OK)
     assert list(listener.take(1, 0.5)) == []
     assert broker.queue("job").dead == 0
@@ -312,7 +299,7 @@ def test_05_delayed_tasks_do_not_hold_up_others_on_a_quorum_queue(amqp_url: str)
         assert not any(result.done for result in delayed)
 
 
-def test_connections_that_are_cut_lose_no_task_that_is_put_off(rabbit_server: RabbitServer, amqp_url: str) -> None:
+def test_16_connections_that_are_cut_lose_no_task_that_is_put_off(rabbit_server: RabbitServer, amqp_url: str) -> None:
     vhost = amqp_url.rpartition("/")[2]
     broker = AmqpBroker(amqp_url)
     listener = broker.add_listener("job", 4)

@@ -96,6 +96,19 @@ def test_a_server_that_refuses_us_is_a_config_error_at_once(rabbit_server: Rabbi
     broker.close()
 
 
+def test_who_may_have_the_queues_of_tasks_alone_sends_all_the_same(rabbit_server: RabbitServer, amqp_url: str) -> None:
+    """The queue that is made for a moment, so that a new one is safe, is refused then."""
+    vhost, rights = amqp_url.rpartition("/")[2], r"^tdg\.(task|dead)\."
+    rabbit_server.add_user("narrow", "narrow")
+    grant = f'<<"narrow">>, <<"{vhost}">>, <<"{rights}">>, <<".*">>, <<".*">>, <<"tests">>'.replace("\\", "\\\\")
+    assert "ok" in rabbit_server.eval(f"rabbit_auth_backend_internal:set_permissions({grant}), ok.")
+    broker = AmqpBroker(rabbit_server.url(vhost, "narrow", "narrow"))
+    send(broker, "job", b"1")
+    send(broker, "another", b"2")
+    assert [count(amqp_url, f"tdg.task.{name}") for name in ("job", "another")] == [1, 1]
+    broker.close()
+
+
 def test_without_a_server_a_send_ends_in_time_and_says_that_nothing_was_sent() -> None:
     broker = AmqpBroker(f"amqp://127.0.0.1:{free_port()}/?send_timeout=0.5")
     begin = time.monotonic()

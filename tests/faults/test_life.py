@@ -10,13 +10,13 @@ import pytest
 from tests.faults.caller import numbered
 from tests.faults.scale import LEASE, SLOTS, pick
 from tests.faults.scene import Scene
-from typeddingo import Option
+from typeddingo import ErrorCode, Option, TaskFailed
 from typeddingo.testing import eventually
 
 TASKS = pick(40, 400)
 
 
-def test_a_worker_killed_between_its_failure_and_its_receipt_loses_no_retry(scene: Scene, tmp_path: Path) -> None:
+def test_F53_a_worker_killed_between_its_failure_and_its_receipt_loses_no_retry(scene: Scene, tmp_path: Path) -> None:
     with scene.caller() as caller:
         dying = scene.worker(tasks=("flaky",), slots=1, die_before_receipt=str(tmp_path / "died"))
         assert caller.send("flaky", "flaky", 2, 0.1)
@@ -27,7 +27,7 @@ def test_a_worker_killed_between_its_failure_and_its_receipt_loses_no_retry(scen
         assert 3 <= account.begun["flaky"] <= 4
 
 
-def test_workers_killed_again_and_again_neither_lose_nor_multiply_retries(scene: Scene) -> None:
+def test_F54_workers_killed_again_and_again_neither_lose_nor_multiply_retries(scene: Scene) -> None:
     kills, fails = pick(3, 10), 3
     with scene.caller() as caller:
         caller.send_all(numbered(TASKS), "flaky", fails, 0.2)
@@ -43,7 +43,7 @@ def test_workers_killed_again_and_again_neither_lose_nor_multiply_retries(scene:
         assert sum(account.begun.values()) >= TASKS * (fails + 1)
 
 
-def test_a_server_that_was_killed_keeps_what_is_delayed_and_what_is_retried(scene: Scene) -> None:
+def test_F55_a_server_that_was_killed_keeps_what_is_delayed_and_what_is_retried(scene: Scene) -> None:
     """The server is killed. The worker was there before, and goes on by itself."""
     scene.worker(tasks=("note", "flaky"))
     with scene.caller(url=scene.url(send_timeout=20)) as caller:
@@ -64,7 +64,7 @@ def test_a_server_that_was_killed_keeps_what_is_delayed_and_what_is_retried(scen
             assert result.get(20) == result.id
 
 
-def test_workers_killed_with_urgent_tasks_in_hand_lose_none(scene: Scene) -> None:
+def test_F56_workers_killed_with_urgent_tasks_in_hand_lose_none(scene: Scene) -> None:
     kills = pick(3, 10)
     with scene.caller() as caller:
         worker = scene.worker()
@@ -82,6 +82,27 @@ def test_workers_killed_with_urgent_tasks_in_hand_lose_none(scene: Scene) -> Non
 
 
 @pytest.mark.timeout(120)
+def test_F57_a_cancelled_task_does_not_start_again_when_its_worker_is_killed(scene: Scene) -> None:
+    """One that runs, in a thread that does not hear of it, and one that waits behind it."""
+    worker = scene.worker(slots=1)
+    with scene.caller() as caller:
+        assert caller.send("runs", "note", 600.0)
+        eventually(lambda: scene.begun() == 1, "it has begun")
+        assert caller.send("waits", "note", 0.0)
+        for id in ("waits", "runs"):
+            caller.results[id].cancel()
+        worker.process.kill()
+        scene.worker(slots=1)
+        for id in ("waits", "runs"):
+            with pytest.raises(TaskFailed) as failed:
+                caller.results[id].get(30)
+            assert failed.value.code == ErrorCode.CANCELLED
+        assert caller.send("next", "note", 0.0)
+        assert caller.results["next"].get(20) == "next"
+        scene.wait_empty()
+        assert scene.audit().begun == {"runs": 1, "next": 1}
+
+
 def test_1_a_task_whose_eta_is_far_beyond_the_lease_runs_once(scene: Scene) -> None:
     """celery, with Redis: the worker that holds it is believed dead, again and again."""
     seconds = pick(5.0, 30.0)

@@ -38,7 +38,7 @@ def most_in_a_window(runs: list[tuple[float, float]], seconds: float) -> int:
     return max(at + 1 - bisect_right(starts, start - seconds) for at, start in enumerate(starts))
 
 
-def test_two_processes_keep_the_limits_together_and_nearly_reach_them(scene: Scene) -> None:
+def test_F58_two_processes_keep_the_limits_together_and_nearly_reach_them(scene: Scene) -> None:
     with scene.caller() as caller:
         caller.send_all(numbered(TASKS), "rationed", SECONDS)
         for _ in range(2):
@@ -54,7 +54,7 @@ def test_two_processes_keep_the_limits_together_and_nearly_reach_them(scene: Sce
     assert took <= ideal / 0.8
 
 
-def test_the_slots_of_a_killed_worker_come_back(scene: Scene) -> None:
+def test_F59_the_slots_of_a_killed_worker_come_back(scene: Scene) -> None:
     with scene.caller() as caller:
         for id in numbered(MOST, "hold"):
             assert caller.send(id, "rationed", 0.0)
@@ -71,7 +71,7 @@ def test_the_slots_of_a_killed_worker_come_back(scene: Scene) -> None:
         scene.figures["after"] = f"{time.monotonic() - killed:.1f} s"
 
 
-def test_a_caller_killed_right_after_sending_leaves_a_task_that_counts(scene: Scene) -> None:
+def test_F60_a_caller_killed_right_after_sending_leaves_a_task_that_counts(scene: Scene) -> None:
     code = (
         "import os, sys\n"
         "from tests.faults.plan import Plan\n"
@@ -94,7 +94,7 @@ def test_a_caller_killed_right_after_sending_leaves_a_task_that_counts(scene: Sc
         assert account.begun == {equal.id: 1, other.id: 1}
 
 
-def test_callers_killed_while_they_send_keep_their_equals_waiting_for_seconds_only(scene: Scene) -> None:
+def test_F61_callers_killed_while_they_send_keep_their_equals_waiting_for_seconds_only(scene: Scene) -> None:
     code = (
         "import os, threading, time\n"
         "from tests.faults.plan import Plan\n"

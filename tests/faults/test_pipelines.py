@@ -14,7 +14,7 @@ COUNT = 5
 TOTAL = sum(range(COUNT)) + COUNT
 
 
-def test_a_worker_killed_when_the_next_step_is_stored_loses_nothing(scene: Scene, tmp_path: Path) -> None:
+def test_F62_a_worker_killed_when_the_next_step_is_stored_loses_nothing(scene: Scene, tmp_path: Path) -> None:
     """Its own step is not settled yet, and runs again."""
     with scene.caller() as caller:
         dying = scene.worker(tasks=TASKS, slots=1, die_before_receipt=str(tmp_path / "died"))
@@ -29,7 +29,7 @@ def test_a_worker_killed_when_the_next_step_is_stored_loses_nothing(scene: Scene
         assert values == [TOTAL]
 
 
-def test_a_worker_killed_when_the_list_is_complete_loses_nothing(scene: Scene, tmp_path: Path) -> None:
+def test_F63_a_worker_killed_when_the_list_is_complete_loses_nothing(scene: Scene, tmp_path: Path) -> None:
     """The next step is not sent yet: whoever runs the last value again sends it."""
     with scene.caller() as caller:
         dying = scene.worker(tasks=TASKS, slots=1, die_after_join=str(tmp_path / "died"))
@@ -42,7 +42,7 @@ def test_a_worker_killed_when_the_list_is_complete_loses_nothing(scene: Scene, t
         assert values == [TOTAL]
 
 
-def test_workers_killed_again_and_again_lose_no_pipeline(scene: Scene) -> None:
+def test_F64_workers_killed_again_and_again_lose_no_pipeline(scene: Scene) -> None:
     kills, pipelines = pick(3, 12), pick(30, 200)
     with scene.caller() as caller:
         results = [caller.send_pipeline(f"p{number:04}", COUNT) for number in range(pipelines)]

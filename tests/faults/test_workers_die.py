@@ -102,7 +102,7 @@ def test_F44_a_worker_that_was_frozen_settles_nothing_that_is_no_longer_its_own(
         scene.check(duplicates=1)
 
 
-def test_a_task_that_runs_again_elsewhere_has_the_same_headers_and_the_state_of_there(scene: Scene) -> None:
+def test_F65_a_task_that_runs_again_elsewhere_has_the_same_headers_and_the_state_of_there(scene: Scene) -> None:
     dying = scene.worker(slots=1, around=True)
     with scene.caller(around=True) as caller:
         assert caller.send("task", "note", 1.0)
@@ -114,7 +114,7 @@ def test_a_task_that_runs_again_elsewhere_has_the_same_headers_and_the_state_of_
         assert account.begun == {"task": 2}
 
 
-def test_a_worker_killed_while_its_child_works_leaves_no_orphan_and_the_task_runs_once_more(scene: Scene) -> None:
+def test_F66_a_worker_killed_while_its_child_works_leaves_no_orphan_and_the_task_runs_once_more(scene: Scene) -> None:
     with scene.caller() as caller:
         killed = scene.worker(slots=1, tasks=("apart",))
         assert caller.send("task", "apart", 3.0)

@@ -87,7 +87,7 @@ class TestCount:
 
 
 class TestReconnecting:
-    def test_a_worker_goes_on_after_a_restart_and_it_is_told_once(
+    def test_02_a_worker_goes_on_after_a_restart_and_it_is_told_once(
         self, own_server: RedisServer, own_bench: Bench
     ) -> None:
         broker, sender = own_bench.broker(), own_bench.broker()

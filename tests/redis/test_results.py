@@ -158,6 +158,14 @@ class TestByID:
             taken += third.take(5)
         assert taken == [b"progress", b"success"]
 
+    def test_one_whose_sink_raises_keeps_no_other_from_it(self, backend: RedisBackend) -> None:
+        first, second = (backend.reattach(Meta(NAME, "1")) for _ in range(2))
+        told = heard(backend.events())
+        first.attach(lambda frames, error: frames[5])  # there are not so many
+        report(backend, b"success")
+        assert second.take(5) == [b"success"]
+        assert [event.code for event in told if event.task] == [EventCode.HANDLER_FAILED]
+
     @pytest.mark.parametrize("held", [True, False])
     def test_another_process_gets_it_while_its_caller_lives(self, bench: Bench, held: bool) -> None:
         """A web server takes the call, another one is asked for the result."""

@@ -102,9 +102,6 @@ class Reattached:
                 pass  # told; it may be back the next time
             except ConfigError as error:
                 self._server.complain(error)
-            except Exception as error:  # a sink that raises keeps nobody else waiting
-                what = f"a report was handed over and the receiver raised {type(error).__name__}"
-                self._server.tell(EventLevel.ERROR, EventCode.HANDLER_FAILED, what)
             self._stop.wait(LOOK)
 
     def _look(self, watched: list[_Watched]) -> None:
@@ -122,16 +119,25 @@ class Reattached:
                     watched.seen = reply
                     streams = list(watched.streams)
                 for stream in streams:
-                    stream.push([reply])
+                    self._hand_over(stream, reply)
         elif watched.seen is not None or time.monotonic() >= watched.until:
             self._end(watched, "no report of this task is kept any more, or none ever came")
+
+    def _hand_over(self, stream: ReportStream, report: bytes) -> None:
+        """A sink that raises keeps nobody else waiting."""
+        try:
+            stream.push([report])
+        except Exception as error:
+            what = f"a report was handed over and the receiver raised {type(error).__name__}"
+            self._server.tell(EventLevel.ERROR, EventCode.HANDLER_FAILED, what, stream.meta.name, stream.meta.id)
 
     def _end(self, watched: _Watched, why: str) -> None:
         with self._lock:
             if self._watched.get((watched.meta.name, watched.meta.id)) is watched:
                 del self._watched[watched.meta.name, watched.meta.id]
         for stream in watched.streams:
-            stream.end(ResultExpired(why))
+            with contextlib.suppress(Exception):  # of a sink: the others are to hear, too
+                stream.end(ResultExpired(why))
 
     def _key(self, meta: Meta) -> str:
         return self._keys.result(meta.name, meta.id)

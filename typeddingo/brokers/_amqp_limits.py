@@ -176,6 +176,10 @@ class AmqpLimiter(Limiter):
         if together:
             try:
                 self._run_all(errand.queue, together)
+            except BaseException:  # interrupted: what the others wanted was not noted for certain
+                for each in together:
+                    each.error = ConnectionLost(f"{self._link.settings.address}: the exchange was interrupted")
+                raise
             finally:
                 with self._turns:
                     self._busy = False
