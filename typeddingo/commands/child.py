@@ -1,4 +1,4 @@
-"""One worker process. Comes from ``supervisor``, which starts it with a ``Job``; goes to the app's workers.
+"""One worker process. Comes from ``worker``, with the ``Job`` of its supervisor; goes to the app's workers.
 
 It is asked to end by SIGTERM (or SIGINT), any number of times, or by the end of its supervisor.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from contextlib import closing
@@ -15,12 +14,13 @@ from functools import partial
 
 from typeddingo.app import App
 from typeddingo.commands.exits import Exit, Stop
+from typeddingo.commands.garbage import Postponed
 from typeddingo.commands.inside import entries, entry, log_as, need_remote, of_queues, on_event, on_task, workers_of
 from typeddingo.commands.link import FarEnd, Job
 from typeddingo.commands.locate import LoadError, load_app
-from typeddingo.commands.logs import go_on, set_up
+from typeddingo.commands.logs import go_on
 from typeddingo.commands.reach import need_reachable
-from typeddingo.commands.signals import Signals, wait_readable
+from typeddingo.commands.signals import ENDING, Signals, wait_readable
 from typeddingo.commands.signatures import task_lines
 from typeddingo.commands.sources import files_behind, own_files
 from typeddingo.commands.telling import log_event, log_task
@@ -38,13 +38,13 @@ KILL_SECONDS = 2.0
 """After the deadline: the supervisor kills before; this is for one that is gone."""
 
 
-def main(argv: list[str]) -> int:
-    """``argv``: the job as JSON, and the number of the link's file descriptor. Returns the exit code."""
-    job = Job.from_json(argv[0])
-    set_up(job.log_format, job.log_level)
-    with closing(FarEnd(int(argv[1]))) as link, Signals(signal.SIGTERM, signal.SIGINT) as signals:
+def main(job: Job, link: FarEnd, garbage: Postponed) -> int:
+    """``garbage``: until the workers have started. Returns the exit code."""
+    if job.watch:
+        sys.dont_write_bytecode = True
+    with closing(link), Signals(*ENDING) as signals:
         try:
-            return _Process(job, link, signals).run()
+            return _Process(job, link, signals, garbage).run()
         except Stop as stop:
             if job.watch and isinstance(stop, LoadError):
                 link.say_files([*own_files(), *files_behind(stop.cause)])
@@ -62,10 +62,11 @@ def main(argv: list[str]) -> int:
 
 
 class _Process:
-    def __init__(self, job: Job, link: FarEnd, signals: Signals) -> None:
+    def __init__(self, job: Job, link: FarEnd, signals: Signals, garbage: Postponed) -> None:
         self._job = job
         self._link = link
         self._signals = signals
+        self._garbage = garbage
         self._told_to_end = False
         self._cut_off = 0
 
@@ -100,6 +101,7 @@ class _Process:
             self._announce(app, chosen)
         else:
             _log.info("is ready")
+        self._garbage.end()
         self._link.say_ready()
         while not self._ends_within(LOOK_SECONDS) and not app.closed:
             if self._job.watch:
@@ -141,7 +143,3 @@ class _Process:
     def _on_event(self, event: Event) -> None:
         self._cut_off += event.code == EventCode.SHUTDOWN and event.task != ""
         log_event(event)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

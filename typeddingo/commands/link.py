@@ -35,14 +35,6 @@ class Job(NamedTuple):
     watch: bool = False
     """Tell which files the app was made from."""
 
-    def to_json(self) -> str:
-        return json.dumps(self._asdict())
-
-    @classmethod
-    def from_json(cls, text: str) -> Job:
-        job = cls(**cast("dict[str, Any]", json.loads(text)))
-        return job._replace(tasks=tuple(job.tasks), queues=tuple(job.queues))  # JSON has lists only
-
 
 class NearEnd:
     """The supervisor's end."""
@@ -79,9 +71,8 @@ class NearEnd:
 class FarEnd:
     """The worker process's end."""
 
-    def __init__(self, number: int) -> None:
-        self._sock = socket.socket(fileno=number)
-        self._sock.set_inheritable(False)
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
         self._files: set[str] = set()
 
     def fileno(self) -> int:

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
-__all__ = ["Readable", "Signals", "wait_readable"]
+__all__ = ["ENDING", "Readable", "Signals", "wait_readable"]
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+"""What a process is asked to end with."""
 
 
 class Readable(Protocol):
@@ -20,7 +23,8 @@ class Readable(Protocol):
 
 
 class Signals:
-    """While it is entered, these signals do nothing but arrive here, in order. For the main thread only.
+    """While it is entered, these signals do nothing but arrive here, in order, also where the process was begun with
+    them blocked. For the main thread only.
 
     A handler that did the work itself would run between any two instructions of the main thread, inside any lock.
     """
@@ -34,6 +38,7 @@ class Signals:
         os.set_blocking(self._write, False)  # set_wakeup_fd wants it so
         self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._handlers = [(number, signal.signal(number, _nothing)) for number in self._numbers]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
         return self
 
     def __exit__(

@@ -1,26 +1,25 @@
-"""The parent of the worker processes. Comes from ``typeddingo worker``; starts, restarts, stops and kills ``child``.
+"""The parent of the worker processes. Comes from ``typeddingo worker``; starts, restarts, stops and kills them.
 
 It does not import the app: a task that kills its process, or a mistake in a module, does not end the command.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
+from typing import NamedTuple
 
 from typeddingo._io.backoff import Backoff
 from typeddingo.commands.exits import Exit
-from typeddingo.commands.link import Job, NearEnd
-from typeddingo.commands.signals import Signals, wait_readable
+from typeddingo.commands.link import FarEnd, Job, NearEnd
+from typeddingo.commands.process import Process
+from typeddingo.commands.signals import ENDING, Signals, wait_readable
 from typeddingo.commands.sources import Watch
 
-__all__ = ["Supervisor"]
+__all__ = ["Begun", "Supervisor"]
 
 _log = logging.getLogger("typeddingo.supervisor")
 
@@ -32,6 +31,13 @@ LOOK_SECONDS = 0.5
 """How often the sources are looked at."""
 
 
+class Begun(NamedTuple):
+    """What a process that has just begun is to do. Of its supervisor it has nothing else."""
+
+    job: Job
+    link: FarEnd
+
+
 class _Seat:
     """The place of one process, which several may hold one after the other."""
 
@@ -39,7 +45,7 @@ class _Seat:
         self.number = number
         self.due: float | None = None
         """When the next one starts; None: it runs, or it is not wanted."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.link: NearEnd | None = None
         self.started = 0.0
         self.kill_at: float | None = None
@@ -63,23 +69,25 @@ class Supervisor:
         self._ending = False
         self._code: int = Exit.OK
 
-    def run(self) -> int:
-        """Until a signal, or until trying again makes no sense. Returns the exit code."""
-        with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD) as signals:
+    def run(self) -> int | Begun:
+        """Until a signal, or until trying again makes no sense: the exit code. In each of the processes that begin
+        meanwhile: what it is to do."""
+        with Signals(*ENDING, signal.SIGCHLD) as signals:
             self._seats[0].due = 0.0  # the others follow when it is ready: one mistake is told once
             try:
                 while not self._ending or any(seat.process for seat in self._seats):
-                    self._step(signals)
+                    if (begun := self._step(signals)) is not None:
+                        return begun
             finally:
                 for seat in self._seats:
                     self._kill(seat)
         return self._code
 
-    def _step(self, signals: Signals) -> None:
+    def _step(self, signals: Signals) -> Begun | None:
         now = time.monotonic()
         for seat in self._seats:
-            if seat.due is not None and seat.due <= now:
-                self._start(seat)
+            if seat.due is not None and seat.due <= now and (begun := self._start(seat)) is not None:
+                return begun
             if seat.kill_at is not None and seat.kill_at <= now:
                 _log.warning("process %d did not end in time: killed", seat.process.pid if seat.process else 0)
                 self._kill(seat)
@@ -93,6 +101,7 @@ class Supervisor:
                 self._on_end(seat, code)
         if self._job.watch:
             self._look(time.monotonic())
+        return None
 
     def _pause(self, now: float) -> float | None:
         """How long there is nothing to do."""
@@ -103,24 +112,32 @@ class Supervisor:
 
     # one process
 
-    def _start(self, seat: _Seat) -> None:
+    def _start(self, seat: _Seat) -> Begun | None:
         near, far = socket.socketpair()
         near.setblocking(False)
-        job = self._job._replace(announce=seat.number == 0 and not self._announced)
-        flags = [f"-W{option}" for option in sys.warnoptions] + (["-B"] if job.watch else [])
-        command = [sys.executable, *flags, "-m", "typeddingo.commands.child", job.to_json(), str(far.fileno())]
-        # A group of its own: Ctrl-C is the supervisor's to pass on, and programs that tasks have started end with it.
         try:
-            seat.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[far.fileno()], process_group=0)
-        except OSError as error:  # no memory, no more processes, a Python that is being replaced: the others go on
+            process = Process.begin()
+        except OSError as error:  # no memory, no more processes: the others go on
             near.close()
             far.close()
             pause = seat.backoff.next_pause()
             _log.error("a process could not be started, trying again in %.1f s: %s", pause, error)
             seat.due = time.monotonic() + pause
-            return
+            return None
+        if process is None:
+            near.close()
+            self._let_go()
+            return Begun(self._job._replace(announce=seat.number == 0 and not self._announced), FarEnd(far))
         far.close()
-        seat.link, seat.due, seat.started = NearEnd(near), None, time.monotonic()
+        seat.process, seat.link, seat.due, seat.started = process, NearEnd(near), None, time.monotonic()
+        return None
+
+    def _let_go(self) -> None:
+        """In a new process: the others are not ours."""
+        for seat in self._seats:
+            if seat.link is not None:
+                seat.link.close()
+        self._seats.clear()
 
     def _listen(self, seat: _Seat) -> None:
         if seat.link is None:
@@ -165,9 +182,7 @@ class Supervisor:
     def _kill(self, seat: _Seat) -> None:
         seat.kill_at = None
         if seat.process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(seat.process.pid, signal.SIGKILL)
-            seat.process.wait()
+            seat.process.kill()
 
     # all of them
 
@@ -192,8 +207,7 @@ class Supervisor:
     def _ask_to_end(self, seat: _Seat) -> None:
         if seat.process is not None and seat.kill_at is None:
             seat.kill_at = time.monotonic() + self._job.deadline + KILL_SECONDS
-            with contextlib.suppress(ProcessLookupError):
-                seat.process.send_signal(signal.SIGTERM)
+            seat.process.ask_to_end()
 
     def _look(self, now: float) -> None:
         """Has a source changed?"""

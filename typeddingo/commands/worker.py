@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from typeddingo.commands.garbage import Postponed
 from typeddingo.commands.link import Job
 from typeddingo.commands.logs import set_up
 from typeddingo.commands.supervisor import Supervisor
@@ -12,7 +13,7 @@ __all__ = ["run"]
 
 
 def run(given: argparse.Namespace) -> int:
-    """Blocks until the workers have ended."""
+    """Blocks until the workers have ended. Goes on in each of their processes, too, until its own have."""
     set_up(given.log_format, given.log_level)
     job = Job(
         where=given.app,
@@ -26,4 +27,10 @@ def run(given: argparse.Namespace) -> int:
         log_level=given.log_level,
         watch=given.reload,
     )
-    return Supervisor(job, given.processes).run()
+    outcome = Supervisor(job, given.processes).run()
+    if isinstance(outcome, int):
+        return outcome
+    garbage = Postponed()
+    from typeddingo.commands import child  # it loads the app, which the supervisor must not
+
+    return child.main(*outcome, garbage)
