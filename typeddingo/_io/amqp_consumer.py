@@ -384,5 +384,5 @@ class TaskConsumer(Station):
         self._reader.arrived(arrived)
         if self._when_quiet is not None and self._is_full:
             self._now_quiet(self._when_quiet)
-        elif self._wanted != self._prefetch:
+        elif self._wanted != self._prefetch and self._outstanding.held(consumer) >= self._prefetch:
             self._adapt()

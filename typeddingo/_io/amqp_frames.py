@@ -9,6 +9,7 @@ Whatever is rare (a table of headers, a body of many frames) is left to pika.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from pika.spec import BasicProperties
@@ -38,11 +39,12 @@ SMALL_BODY = 64 * 1024
 """A larger one comes in pieces, which pika collects."""
 MANDATORY = b"\x01"
 PERSISTENT = b"\x02"
-_BASIC = b"\0\x3c\0\0"
 _CONTENT_TYPE, _DELIVERY_MODE, _REPLY_TO, _ID, _KIND = 1 << 15, 1 << 12, 1 << 9, 1 << 7, 1 << 5
 _PLAIN = ~(_CONTENT_TYPE | _DELIVERY_MODE | _REPLY_TO | _ID | _KIND)
 _TAG = struct.Struct(">QB")
 _SIZE_AND_FLAGS = struct.Struct(">QH")
+_CONTENT = struct.Struct(">BHIHHQH")
+_CLASS = 60
 
 
 class Delivered(NamedTuple):
@@ -98,7 +100,8 @@ def content_at(data: bytes, method: int, header: int, channel: int) -> tuple[Del
         if after > end:
             return None
         content = data[body + 7 : after - 1]
-    consumer, at = _short(data, method + 11)
+    at = method + 12 + data[method + 11]
+    consumer = _known(data[method + 12 : at])
     tag, redelivered = _TAG.unpack_from(data, at)
     if flags & _PLAIN:
         properties = BasicProperties()
@@ -107,15 +110,18 @@ def content_at(data: bytes, method: int, header: int, channel: int) -> tuple[Del
     at = header + 21
     id = reply_to = name = ""
     if flags & _CONTENT_TYPE:
-        _, at = _short(data, at)
+        at += 1 + data[at]
     if flags & _DELIVERY_MODE:
         at += 1
     if flags & _REPLY_TO:
-        reply_to, at = _short(data, at)
+        start, at = at + 1, at + 1 + data[at]
+        reply_to = _known(data[start:at])
     if flags & _ID:
-        id, at = _short(data, at)
+        start, at = at + 1, at + 1 + data[at]
+        id = str(data[start:at], "utf-8", "surrogateescape")
     if flags & _KIND:
-        name, at = _short(data, at)
+        start, at = at + 1, at + 1 + data[at]
+        name = _known(data[start:at])
     return Delivered(consumer, tag, redelivered & 1 == 1, id, reply_to, name, None, content), after
 
 
@@ -139,6 +145,23 @@ def publish_method(channel: int, exchange: str, key: str) -> bytes:
 def publish_rest(channel: int, content_type: str, reply_to: str, id: str, kind: str, body: bytes) -> bytes:
     """The other frames of a persistent message, whose body fits into one. Raises ``ValueError`` for what is too
     long."""
+    flags, properties = _before_id(content_type, reply_to)
+    if id:
+        flags |= _ID
+        properties += _shorted(id)
+    if kind:
+        flags |= _KIND
+        properties += _shorted(kind)
+    length = len(body)
+    header = _CONTENT.pack(HEADER, channel, 14 + len(properties), _CLASS, 0, length, flags)
+    if not length:
+        return header + properties + END
+    return b"".join((header, properties, END, FRAME.pack(BODY, channel, length), body, END))
+
+
+@lru_cache(maxsize=1024)
+def _before_id(content_type: str, reply_to: str) -> tuple[int, bytes]:
+    """What many messages share of their properties: the flags and the bytes."""
     flags = _DELIVERY_MODE
     properties = PERSISTENT
     if content_type:
@@ -147,29 +170,13 @@ def publish_rest(channel: int, content_type: str, reply_to: str, id: str, kind: 
     if reply_to:
         flags |= _REPLY_TO
         properties += _shorted(reply_to)
-    if id:
-        flags |= _ID
-        properties += _shorted(id)
-    if kind:
-        flags |= _KIND
-        properties += _shorted(kind)
-    length = len(body)
-    parts = [
-        FRAME.pack(HEADER, channel, 14 + len(properties)),
-        _BASIC,
-        _SIZE_AND_FLAGS.pack(length, flags),
-        properties,
-        END,
-    ]
-    if length:
-        parts += (FRAME.pack(BODY, channel, length), body, END)
-    return b"".join(parts)
+    return flags, properties
 
 
-def _short(data: bytes, at: int) -> tuple[str, int]:
-    start = at + 1
-    end = start + data[at]
-    return str(data[start:end], "utf-8", "surrogateescape"), end
+@lru_cache(maxsize=1024)
+def _known(raw: bytes) -> str:
+    """Text that many messages share: looked up in a third of the time that it takes to decode."""
+    return str(raw, "utf-8", "surrogateescape")
 
 
 def _shorted(text: str) -> bytes:

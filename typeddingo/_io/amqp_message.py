@@ -14,6 +14,8 @@ __all__ = ["MAX_SHORT", "PERSISTENT", "Message", "Route"]
 PERSISTENT = 2
 MAX_SHORT = 255
 """Bytes of a short string of AMQP."""
+SURELY_SHORT = MAX_SHORT // 4
+"""Characters, of whatever kind."""
 
 
 class Route(NamedTuple):
@@ -59,7 +61,7 @@ class Message:
         self.route = route
         self.body = body
         self.answer = answer
-        self.id = id if len(id.encode("utf-8", "replace")) <= MAX_SHORT else ""
+        self.id = id if len(id) <= SURELY_SHORT or len(id.encode("utf-8", "replace")) <= MAX_SHORT else ""
         self.reply_to = reply_to
         self.kind = kind
         self.headers = headers

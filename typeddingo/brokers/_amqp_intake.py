@@ -94,6 +94,8 @@ class Intake:
         self._over = over
         self._consumer = TaskConsumer(link, queue, self, self.demand.level)
         self._at_most_once = link.settings.layout == "dingo"
+        self._fresh: list[Arrived] = []
+        """What is being read at the moment."""
         self._ours: set[str] = set()
         self._stopping = False
         self._looking = False
@@ -128,12 +130,9 @@ class Intake:
         if message.expires and not self.clock.known():
             self.clock.when_known(partial(self._arrived_in_time, message))
             return
-        with self.changed:
-            self.shelf.put(message)
-            late = self.stopped.is_set()  # not before: what is given back while we consume would come back to us
-        self._consumer.when_read(self._tell_takers)
-        if late:
-            self._give_back_rest()
+        self._fresh.append(message)
+        if len(self._fresh) == 1:
+            self._consumer.when_read(self._put_on_shelf)
 
     def _arrived_in_time(self, message: Arrived) -> None:
         """We have asked what time it is; unless it was lost meanwhile."""
@@ -141,10 +140,16 @@ class Intake:
             message.redelivered = False  # that was seen to
             self.arrived(message)
 
-    def _tell_takers(self) -> None:
-        """Once for all that has arrived together: who takes some of it wakes the next for the rest."""
+    def _put_on_shelf(self) -> None:
+        """Once for all that has arrived together: the taker who takes some of it wakes the next for the rest."""
         with self.changed:
+            for message in self._fresh:
+                self.shelf.put(message)
+            self._fresh.clear()
+            late = self.stopped.is_set()  # not before: what is given back while we consume would come back to us
             self.changed.notify()
+        if late:
+            self._give_back_rest()
 
     def ready(self) -> None:
         self.refusal = None
@@ -152,7 +157,8 @@ class Intake:
 
     def lost(self) -> None:
         with self.changed:
-            ours = [*self.shelf.clear(), *self.held.values()]
+            ours = [*self._fresh, *self.shelf.clear(), *self.held.values()]
+            self._fresh.clear()
             if self.closed:
                 self.held.clear()  # they come again, to others
         if len(self._ours) > MOST_OURS:
