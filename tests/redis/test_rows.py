@@ -57,7 +57,16 @@ def test_what_is_no_row_is_refused_or_read_whole(sizes: bytes, data: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    ("sizes", "data"), [(b"1", b""), (b"", b"x"), (b"1 1", b"xyz"), (b"-1 2", b"x"), (b"1.5", b"x"), (b"2 -1", b"x")]
+    ("sizes", "data"),
+    [
+        (b"\1\0\0\0", b""),
+        (b"", b"x"),
+        (b"\1\0\0\0\1\0\0\0", b"xyz"),
+        (b"\1\0\0", b"x"),
+        (b"\0\0\0\1", b"x"),
+        (b"\1\0\0\0\xff\xff\xff\xff", b"x"),
+        (b"1", b"x"),
+    ],
 )
 def test_a_row_that_does_not_fit_is_refused(sizes: bytes, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -16,7 +16,11 @@ local function quoted(text)
   if not string.find(text, '[^%w_.~-]') then return text end
   return (string.gsub(text, '[^%w_.~-]', function(c) return string.format('%%%02X', string.byte(c)) end))
 end
-local function result_key(prefix, name, id) return prefix .. ':{' .. quoted(name) .. '}:result:' .. quoted(id) end
+local before_id = {}
+local function result_key(prefix, name, id)
+  if not before_id[name] then before_id[name] = prefix .. ':{' .. quoted(name) .. '}:result:' end
+  return before_id[name] .. quoted(id)
+end
 """
 """``NativeKeys.result`` in a script."""
 

@@ -5,6 +5,8 @@ An argument or a part of a reply costs a client in Python microseconds, whatever
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -12,27 +14,36 @@ __all__ = ["CUT", "cut", "row"]
 
 CUT = """
 local function cut(sizes, data)
-  local parts, from = {}, 1
-  for size in string.gmatch(sizes, '%d+') do
-    parts[#parts + 1] = string.sub(data, from, from + size - 1)
-    from = from + size
+  local parts, from, sub, number = {}, 1, string.sub, struct.unpack
+  for i = 1, #sizes / 4 do
+    local next = from + number('<I4', sizes, 4 * i - 3)
+    parts[i] = sub(data, from, next - 1)
+    from = next
   end
   return parts
 end
 """
 """The same in a script."""
 
+_NUMBER = "I"
+"""Four bytes each, the lowest first."""
+_SWAPPED = sys.byteorder == "big"
+
 
 def row(parts: Sequence[bytes]) -> tuple[bytes, bytes]:
     """The sizes and the bytes."""
-    return " ".join(map(str, map(len, parts))).encode(), b"".join(parts)
+    sizes = array(_NUMBER, map(len, parts))
+    if _SWAPPED:
+        sizes.byteswap()
+    return sizes.tobytes(), b"".join(parts)
 
 
 def cut(sizes: bytes, data: bytes) -> list[bytes]:
     """The parts. Raises ``ValueError`` for what ``row`` does not write."""
-    ends = list(accumulate(map(int, sizes.split())))
-    if ends and not sizes.replace(b" ", b"").isdigit():
-        raise ValueError("the sizes of a row are numbers")
+    numbers = array(_NUMBER, sizes)
+    if _SWAPPED:
+        numbers.byteswap()
+    ends = list(accumulate(numbers))
     if (ends[-1] if ends else 0) != len(data):
         raise ValueError("a row is not as long as it says")
     return [data[start:end] for start, end in zip([0, *ends], ends)]  # noqa: B905  # one more start than ends

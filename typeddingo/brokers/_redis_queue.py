@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from typeddingo._io.redis_keys import NativeKeys
@@ -216,7 +217,7 @@ def taken(reply: Reply) -> list[Taken]:
     assert isinstance(data, bytes)
     cuts = cut(sizes, data)
     for id, address, body in zip(cuts[::3], cuts[1::3], cuts[2::3], strict=True):
-        tasks.append(Taken(id, body, address.decode(errors="replace"), 1))
+        tasks.append(Taken(id, body, _text(address), 1))
     if others:
         flat = whole(others[0])
         for at, name, value in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
@@ -268,10 +269,16 @@ def _taken(entry: Reply, attempt: int, mark: bytes = b"") -> Taken:
     id, fields = whole(entry)[:2]
     assert isinstance(id, bytes)
     values = fields_of(fields)
-    task = Taken(mark + id, values.get(b"b", b""), values.get(b"r", b"").decode(errors="replace"), attempt)
+    task = Taken(mark + id, values.get(b"b", b""), _text(values.get(b"r", b"")), attempt)
     if b"n" in values or b"e" in values:
         return task._replace(retries=_number(values, b"n"), expires=_number(values, b"e"))
     return task
+
+
+@lru_cache(maxsize=256)
+def _text(address: bytes) -> str:
+    """The same for all tasks of a caller."""
+    return address.decode(errors="replace")
 
 
 def _number(values: dict[bytes, bytes], name: bytes) -> int:

@@ -49,9 +49,10 @@ DIGEST = 12
 """Bytes that stand for a task that was sent."""
 
 _STORE = """
+    local call, stream, address, frames = redis.call, KEYS[g], job[4], job[5]
     for _, i in ipairs(job[3]) do
-      if job[4] == '' then redis.call('XADD', KEYS[g], '*', 'b', job[5][i])
-      else redis.call('XADD', KEYS[g], '*', 'b', job[5][i], 'r', job[4]) end
+      if address == '' then call('XADD', stream, '*', 'b', frames[i])
+      else call('XADD', stream, '*', 'b', frames[i], 'r', address) end
     end
 """
 
@@ -82,7 +83,8 @@ local bound, at, known, jobs = tonumber(ARGV[1]), 2, 0, {{}}
 for g = 1, #KEYS do
   local windows, needed, row = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 3]
   local count, digests, seen, fresh = #row / {DIGEST}, {{}}, {{}}, {{}}
-  for i = 1, count do digests[i] = string.sub(row, {DIGEST} * (i - 1) + 1, {DIGEST} * i) end
+  local sub = string.sub
+  for i = 1, count do digests[i] = sub(row, {DIGEST} * (i - 1) + 1, {DIGEST} * i) end
   for age = 0, 1 do
     for i, is in ipairs(redis.call('SMISMEMBER', windows .. (bucket - age), unpack(digests))) do
       if is == 1 then seen[digests[i]] = true end
@@ -241,7 +243,7 @@ TAKE = Script(
 -- KEYS: stream. ARGV: owner, how many
 local reply = redis.call('XREADGROUP', 'GROUP', '{GROUP}', ARGV[1], 'COUNT', ARGV[2], 'STREAMS', KEYS[1], '>')
 if not reply then return false end
-local sizes, parts, others = {{}}, {{}}, {{}}
+local sizes, parts, others, numbers = {{}}, {{}}, {{}}, struct.pack
 for i, entry in ipairs(reply[1][2]) do
   local body, address, fields = '', '', entry[2]
   for f = 1, #fields, 2 do
@@ -254,10 +256,10 @@ for i, entry in ipairs(reply[1][2]) do
   end
   local at = 3 * i
   parts[at - 2], parts[at - 1], parts[at] = entry[1], address, body
-  sizes[at - 2], sizes[at - 1], sizes[at] = #entry[1], #address, #body
+  sizes[i] = numbers('<I4I4I4', #entry[1], #address, #body)
 end
-if #others > 0 then return {{table.concat(sizes, ' '), table.concat(parts), others}} end
-return {{table.concat(sizes, ' '), table.concat(parts)}}
+if #others > 0 then return {{table.concat(sizes), table.concat(parts), others}} end
+return {{table.concat(sizes), table.concat(parts)}}
 """,
     always=True,
 )
