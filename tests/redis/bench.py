@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from typeddingo._io.redis_link import RedisLink, Reply, whole
+from typeddingo._io.redis_link import RedisLink
+from typeddingo._io.redis_reply import Reply, whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener, Parcel

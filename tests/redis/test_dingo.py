@@ -16,7 +16,7 @@ from tests.redis.bench import NAME, Bench, frame, heard, parcel, send, take
 from tests.servers import Proxy, RedisServer
 from tests.wire.vectors import Record, raw, records
 from typeddingo import App
-from typeddingo._io.redis_link import whole
+from typeddingo._io.redis_reply import whole
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Delivery, Parcel, Receipt
 from typeddingo.brokers.redis import RedisBroker

@@ -9,7 +9,7 @@ import pytest
 
 from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, send, take, wait_for
 from tests.servers import RedisServer
-from typeddingo._io.redis_link import whole
+from typeddingo._io.redis_reply import whole
 from typeddingo.broker import Delivery, Listener, Parcel, Receipt
 from typeddingo.brokers.redis import RedisBroker
 from typeddingo.errors import QueueFull

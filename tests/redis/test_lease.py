@@ -12,7 +12,8 @@ from tests.redis.bench import DEAD, NAME, STREAM, Bench, frame, heard, parcel, s
 from tests.servers import RedisServer
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Command, RedisLink, whole
+from typeddingo._io.redis_link import Command, RedisLink
+from typeddingo._io.redis_reply import whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers import _redis_suspects

@@ -10,7 +10,8 @@ import pytest
 
 from tests.inside import inside
 from tests.servers import RedisServer
-from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
+from typeddingo._io.redis_link import Call, RedisLink, Script
+from typeddingo._io.redis_reply import Refused, whole
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.errors import ConfigError, ConnectionLost, QueueFull
 from typeddingo.testing import eventually

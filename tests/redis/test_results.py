@@ -10,7 +10,7 @@ import pytest
 from tests.redis.bench import NAME, Bench, heard, wait_for
 from tests.servers import RedisServer
 from typeddingo import App, Option, Result
-from typeddingo._io.redis_link import whole
+from typeddingo._io.redis_reply import whole
 from typeddingo._io.redis_rows import row
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Parcel

@@ -13,7 +13,7 @@ from tests.inside import inside
 from tests.redis.bench import NAME, STREAM, Bench, frame, heard, parcel, send, take
 from tests.servers import RedisServer
 from typeddingo import App
-from typeddingo._io.redis_link import whole
+from typeddingo._io.redis_reply import whole
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Parcel, Receipt
 from typeddingo.brokers.redis import RedisBroker

@@ -9,7 +9,8 @@ import pytest
 from tests.redis.bench import NAME, Bench, heard, parcel, send
 from tests.servers import RedisServer
 from typeddingo._io.redis_checks import check_server
-from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply
+from typeddingo._io.redis_link import Command, RedisLink
+from typeddingo._io.redis_reply import Refused, Reply
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.backends import redis as backends
 from typeddingo.brokers import redis as brokers

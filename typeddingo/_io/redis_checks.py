@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from typeddingo._io.redis_link import RedisLink, Refused, Reply, whole
+from typeddingo._io.redis_link import RedisLink
+from typeddingo._io.redis_reply import Refused, Reply, whole
 from typeddingo.errors import ConfigError
 
 __all__ = ["check_server"]

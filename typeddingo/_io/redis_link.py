@@ -1,7 +1,8 @@
 """One connection to Redis, for one thread at a time. Comes from ``RedisServer.connect``, used by brokers and backends.
 
-Commands go out and replies come in as the protocol has them, below redis-py's clients: those answer in a shape that
-depends on their version and how they were made, and some send a command again that the server may have carried out.
+redis-py connects. Commands go out and replies come in as the protocol has them, below its clients: those answer in a
+shape that depends on their version and how they were made, some send a command again that the server may have carried
+out, and all take several times as long.
 """
 
 from __future__ import annotations
@@ -25,36 +26,15 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from typeddingo._io.redis_reply import Refused, Replies, Reply
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.redis_tls import TLSConnection
 from typeddingo._io.threads import Deadline
-from typeddingo.errors import ConfigError, ConnectionLost, QueueFull
+from typeddingo.errors import ConfigError, ConnectionLost
 
-__all__ = ["Call", "Command", "RedisLink", "Refused", "Reply", "Script", "packed", "whole"]
+__all__ = ["Call", "Command", "RedisLink", "Script", "packed"]
 
 Argument: TypeAlias = "str | bytes | int | float"
-Reply: TypeAlias = "int | bytes | list[Reply] | Refused | None"
-
-
-class Refused(Exception):
-    """The server answered a command with an error. ``code`` is the first word of it."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{code} {text}")
-        self.code = code
-
-    def error(self) -> Exception:
-        """The error of ours for what the server's configuration or state forbids."""
-        if self.code == "OOM":
-            return QueueFull("Redis has no memory left for this: free some, or raise its maxmemory")
-        if self.code == "NOPERM":
-            return ConfigError(f"Redis does not let this user do what is needed: {self}")
-        if self.code in _NOT_NOW:
-            return ConnectionLost(f"Redis cannot serve at the moment: {self.code}")
-        return ConfigError(f"Redis refused a command: {self}")
-
-
-_NOT_NOW = frozenset({"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF"})
 
 
 class Script:
@@ -87,14 +67,12 @@ Command: TypeAlias = "Call | tuple[Argument, ...]"
 
 
 class _Connection(Protocol):
-    """What is used of redis-py."""
+    """What is used of redis-py: it connects, with all that belongs to it, and hands over what has come of it."""
 
-    connect: Callable[[], None]
+    _sock: socket.socket  # every parser of redis-py's asks for it, too; there is no public name
 
+    def connect(self) -> None: ...
     def disconnect(self) -> None: ...
-    def send_packed_command(self, command: Sequence[bytes], /) -> None: ...
-    def can_read(self, timeout: float, /) -> bool: ...
-    def read_response(self) -> Reply: ...
 
 
 class RedisLink:
@@ -106,6 +84,8 @@ class RedisLink:
         the rest of one that has begun."""
         self._address = settings.address
         self._connection = _connection(settings, patience)
+        self._sock: socket.socket | None = None
+        self._replies: Replies | None = None
         self.broken = False
         self._patience = patience
         self.deadline: Deadline | None = None
@@ -113,11 +93,14 @@ class RedisLink:
 
     def open(self) -> None:
         """Raises ``ConfigError`` when the server does not accept us."""
+        connection = self._connection
         try:
-            self._connection.connect()
+            connection.connect()
         except (RedisError, OSError) as error:
             raise self._lost(error, "the server cannot be reached") from error
-        self._connection.connect = _only_once
+        # From here on redis-py, which connects again by itself where it finds its socket gone, only disconnects.
+        self._sock = connection._sock  # pyright: ignore[reportPrivateUsage]  # see _Connection
+        self._replies = Replies(self._sock, self._patience)
 
     def call(self, command: Command, patience: float | None = None) -> Reply:
         """One command and its answer, within ``patience`` seconds, else until the deadline, if there is one. Raises
@@ -140,8 +123,8 @@ class RedisLink:
     def shout(self, *commands: tuple[Argument, ...]) -> None:
         """Send without reading an answer: on a link of its own, after ``CLIENT REPLY OFF``."""
         try:
-            self._connection.send_packed_command([packed(commands)])
-        except (RedisError, OSError) as error:
+            self._send(commands)
+        except OSError as error:
             raise self._lost(error, "the connection was lost") from error
 
     def close(self) -> None:
@@ -151,30 +134,29 @@ class RedisLink:
             self._connection.disconnect()
 
     def _exchange(self, commands: Sequence[tuple[Argument, ...]], patience: float | None) -> list[Reply]:
-        connection = self._connection
         limit = self.deadline if patience is None else Deadline(patience)
         try:
-            connection.send_packed_command([packed(commands)])
-            replies: list[Reply] = []
+            replies = self._send(commands)
+            answers: list[Reply] = []
             for _ in commands:
-                left = self._patience if limit is None else limit.left
-                if left is not None and not connection.can_read(max(left, 0.001)):
-                    raise TimeoutError("no answer in time")
-                replies.append(self._read())
-        except (RedisError, OSError) as error:
+                left = None if limit is None else limit.left
+                answers.append(replies.next(self._patience if left is None else max(left, 0.001)))
+        except OSError as error:
             raise self._lost(error, "the connection was lost") from error
         except BaseException as error:
             if self.broken and isinstance(error, Exception):  # another thread has closed it under our hands
                 raise ConnectionLost(f"{self._address}: the connection was closed") from error
             self.close()  # interrupted in the middle of an answer: what comes next on this link is not for us
             raise
-        return replies
+        return answers
 
-    def _read(self) -> Reply:
-        try:
-            return self._connection.read_response()
-        except ResponseError as error:
-            return _refused(error)
+    def _send(self, commands: Sequence[tuple[Argument, ...]]) -> Replies:
+        sock, replies = self._sock, self._replies
+        if sock is None or replies is None:
+            raise ConnectionError("it is not open")
+        sock.settimeout(self._patience)
+        sock.sendall(packed(commands))
+        return replies
 
     def _lost(self, error: Exception, what: str) -> Exception:
         """The error of ours, without a word of what was sent."""
@@ -192,12 +174,8 @@ class RedisLink:
         return ConnectionLost(f"{self._address}: {what}")
 
 
-def _only_once() -> None:
-    """redis-py connects again by itself where it finds its socket gone: also after ``close()`` by another thread."""
-    raise OSError("closed")
-
-
 def _refused(error: ResponseError) -> Refused:
+    """What redis-py makes of it, made what it was."""
     text = str(error)
     if isinstance(error, NoScriptError):
         return Refused("NOSCRIPT", text)
@@ -255,8 +233,3 @@ def packed(commands: Sequence[Sequence[Argument]]) -> bytes:
         parts.append(b"*%d\r\n" % len(values))
         parts += [b"$%d\r\n%b\r\n" % (len(value), value) for value in values]
     return b"".join(parts)
-
-
-def whole(reply: Reply) -> list[Reply]:
-    """A reply that is a list; nothing at all for anything else."""
-    return reply if isinstance(reply, list) else []

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from typeddingo._io.redis_checks import check_server
-from typeddingo._io.redis_link import RedisLink, Refused
+from typeddingo._io.redis_link import RedisLink
 from typeddingo._io.redis_pace import Pace
+from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline
 from typeddingo.errors import ConfigError, ConnectionLost

@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import DingoKeys
-from typeddingo._io.redis_link import Call, Command, RedisLink, Refused, Script, whole
+from typeddingo._io.redis_link import Call, Command, RedisLink, Script
+from typeddingo._io.redis_reply import Refused, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import ReportStream

@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass, field
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Command, Reply
+from typeddingo._io.redis_link import Command
+from typeddingo._io.redis_reply import Reply
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.backend import ReportStream

@@ -10,7 +10,8 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from typeddingo._io.redis_link import Command, RedisLink, Refused
+from typeddingo._io.redis_link import Command, RedisLink
+from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.backend import ReportStream

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Command, RedisLink, Refused, Reply, whole
+from typeddingo._io.redis_link import Command, RedisLink
+from typeddingo._io.redis_reply import Refused, Reply, whole
 from typeddingo._io.redis_rows import cut
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads

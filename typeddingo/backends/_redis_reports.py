@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from typeddingo._io.redis_keys import RESULT_KEY, NativeKeys
-from typeddingo._io.redis_link import Call, Refused, Script
+from typeddingo._io.redis_link import Call, Script
+from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_rows import CUT, row
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Parcel

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import DingoKeys, NativeKeys
-from typeddingo._io.redis_link import Command, Refused
+from typeddingo._io.redis_link import Command
+from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline, Threads

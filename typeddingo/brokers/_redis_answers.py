@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from typeddingo._io.redis_link import Refused, Reply
+from typeddingo._io.redis_reply import Refused, Reply
 from typeddingo.brokers._redis_scripts import FULL
 from typeddingo.brokers._redis_sender import Answer
 from typeddingo.errors import QueueFull, SendUnknown

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from typeddingo._io.redis_link import Command, Reply, whole
+from typeddingo._io.redis_link import Command
+from typeddingo._io.redis_reply import Reply, whole
 from typeddingo.brokers._redis_queue import RedisQueue
 
 __all__ = ["CancelledHere"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, Reply, Script, whole
+from typeddingo._io.redis_link import Call, Script
+from typeddingo._io.redis_reply import Reply, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.brokers._redis_queue import fields_of
 from typeddingo.brokers._redis_waiting import FREE, GROUP

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, RedisLink, Refused, Reply, Script
+from typeddingo._io.redis_link import Call, RedisLink, Script
+from typeddingo._io.redis_reply import Refused, Reply
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Part
 from typeddingo.message import Meta

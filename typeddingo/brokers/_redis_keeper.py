@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from typeddingo._io.redis_link import Command, Refused, Reply
+from typeddingo._io.redis_link import Command
+from typeddingo._io.redis_reply import Refused, Reply
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.brokers._redis_listener import RedisListener

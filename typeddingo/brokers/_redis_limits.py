@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, Command, Refused, Script
+from typeddingo._io.redis_link import Call, Command, Script
+from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.errors import ConfigError, ConnectionLost

@@ -10,7 +10,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from typeddingo._io.gate import Gate
-from typeddingo._io.redis_link import Command, RedisLink, Refused, whole
+from typeddingo._io.redis_link import Command, RedisLink
+from typeddingo._io.redis_reply import Refused, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Delivery, Receipt
 from typeddingo.brokers._redis_cancelled import CancelledHere

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_keys import DingoKeys
-from typeddingo._io.redis_link import Call, RedisLink, Refused, Script, whole
+from typeddingo._io.redis_link import Call, RedisLink, Script
+from typeddingo._io.redis_reply import Refused, whole
 from typeddingo._io.redis_server import RedisServer, Unreached
 from typeddingo.broker import Delivery, Feature, Parcel, Receipt
 from typeddingo.brokers._redis_answers import answers, error_of

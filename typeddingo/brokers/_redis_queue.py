@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, Command, RedisLink, Reply, whole
+from typeddingo._io.redis_link import Call, Command, RedisLink
+from typeddingo._io.redis_reply import Reply, whole
 from typeddingo._io.redis_rows import cut
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo.brokers._redis_overtaking import TAKE_URGENT

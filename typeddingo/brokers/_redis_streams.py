@@ -15,7 +15,8 @@ from functools import partial
 
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
-from typeddingo._io.redis_link import Call, RedisLink, whole
+from typeddingo._io.redis_link import Call, RedisLink
+from typeddingo._io.redis_reply import whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.broker import Feature, Receipt

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from typeddingo._io.redis_keys import BESIDE, NativeKeys
-from typeddingo._io.redis_link import Call, Command, Refused, Reply, Script, whole
+from typeddingo._io.redis_link import Call, Command, Script
+from typeddingo._io.redis_reply import Refused, Reply, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo.broker import Confirmation, Parcel
 from typeddingo.brokers._redis_scripts import FULL, LENGTH

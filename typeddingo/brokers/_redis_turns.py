@@ -11,7 +11,8 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from typeddingo._io.redis_link import RedisLink, Refused
+from typeddingo._io.redis_link import RedisLink
+from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Delivery, Listener
