@@ -21,10 +21,10 @@ __all__ = ["BOUNDS", "Calls", "calls_of", "count", "own"]
 BOUNDS = {
     "local, by reference": (9, 11),
     "local, through the codec": (13, 15),
-    "redis, one call": (78, 130),
-    "redis, in a batch": (74, 120),
-    "amqp, one call": (61, 100),
-    "amqp, in a batch": (100, 150),
+    "redis, one call": (76, 110),
+    "redis, in a batch": (68, 100),
+    "amqp, one call": (57, 90),
+    "amqp, in a batch": (82, 120),
 }
 """At most so many of our own, and of all. Newer Pythons than 3.11 make fewer. On a server the second number moves with
 the size of the batches that happen to travel together, and has room for that; the first hardly does. Lower them when

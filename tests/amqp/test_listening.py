@@ -11,6 +11,7 @@ from tests.servers import RabbitServer
 from tests.servers.ports import free_port
 from typeddingo._io.threads import Deadline
 from typeddingo.broker import Receipt
+from typeddingo.brokers._amqp_listener import AmqpListener
 from typeddingo.brokers.amqp import AmqpBroker
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode
@@ -45,6 +46,27 @@ def test_short_tasks_are_fetched_ahead_and_given_back_when_they_turn_slow(amqp_u
     assert {delivery.attempt for delivery in rest} == {1}
     assert len({*seen, *(d.body for d in rest), held[0].body}) == 3 * 64 + len(rest) + 1
     other.close()
+    broker.close()
+
+
+def test_one_taker_of_short_tasks_soon_gets_as_many_as_it_asks_for(amqp_url: str) -> None:
+    """It holds one batch while the next is on its way. With room for one batch alone it gets half of one, and then what
+    has become free meanwhile, which is the other half: for ever."""
+    broker = AmqpBroker(amqp_url)
+    listener = broker.add_listener("job", 800)
+    assert isinstance(listener, AmqpListener)
+    send(broker, "job", *[b"%d" % number for number in range(400)])
+    sizes: list[int] = []
+    asked = 1
+    while sum(sizes) < 400:
+        batch = listener.take(asked, 10)
+        if asked == 4:  # all that there is room for has come meanwhile, as it does while tasks run and report
+            left = min(4, 400 - sum(sizes))
+            eventually(lambda: listener.held >= left, "it holds as much as it asks for")  # noqa: B023  # called at once
+        listener.settle([(delivery, Receipt.OK) for delivery in batch])
+        sizes.append(len(batch))
+        asked = min(4, max(asked, 2 * len(batch)))
+    assert sorted(sizes)[len(sizes) // 2] == 4
     broker.close()
 
 

@@ -87,8 +87,25 @@ def test_demand_raises_the_level_in_large_steps_up_to_the_bound() -> None:
 
 def test_short_tasks_are_fetched_a_batch_ahead() -> None:
     demand = Demand(800)
-    demand.note(0, 100)
-    assert demand.level == 256
+    demand.note(0, 4)
+    assert demand.level == 4
+    demand.ended(0.001)
+    assert demand.note(0, 4)
+    assert demand.level == 16
+
+
+def test_long_tasks_are_not_fetched_ahead_however_many_takers_wait() -> None:
+    demand = Demand(800)
+    demand.ended(1.0)
+    demand.note(0, 16)
+    assert demand.level == 16
+
+
+def test_who_asks_for_one_task_is_held_one_however_short_they_are() -> None:
+    demand = Demand(800)
+    demand.ended(0.001)
+    assert not demand.note(0, 1)
+    assert demand.level == 1
 
 
 def test_the_level_falls_only_when_little_is_asked_for_twice_in_a_row() -> None:

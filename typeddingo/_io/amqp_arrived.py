@@ -37,6 +37,8 @@ class Arrived:
     expires: float = 0.0
     """Unix time after which it must not run."""
     priority: int = 0
+    taken_at: float = 0.0
+    """When somebody took it, in monotonic seconds."""
 
     @classmethod
     def of(cls, delivered: Delivered, epoch: int, *, counted: bool, suspect: bool) -> Arrived:

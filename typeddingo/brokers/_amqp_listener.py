@@ -7,6 +7,7 @@ out only when nothing else of this process runs, and while it runs nothing joins
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -131,6 +132,8 @@ class AmqpListener(Listener):
                     settled.refused.append(Refused(message, receipt, delivery.reason))
             if not (count := settled.size):
                 return
+            if settled.done:
+                intake.demand.ended(time.monotonic() - settled.done[0].taken_at)
             if settled.returned and not intake.closed:
                 intake.shelf.put_back([message for message in settled.returned if intake.is_ours(message)])
                 settled.returned.clear()
@@ -206,7 +209,8 @@ class AmqpListener(Listener):
         with self._changed:
             if entered and not intake.closed:
                 taken = intake.shelf.take(min(count, self._bound - len(intake.held)))
-            deliveries = [self._hand_out(message) for message in taken]
+            now = time.monotonic()
+            deliveries = [self._hand_out(message, now) for message in taken]
             if intake.shelf.fresh:  # we may have been woken for it
                 self._changed.notify()
         if not entered:
@@ -226,14 +230,15 @@ class AmqpListener(Listener):
             elif not intake.closed and intake.shelf.not_alone():
                 entered = self._gate.enter(1, 0)
             if entered and not intake.closed and intake.is_ours(message):
-                return (self._hand_out(message),)
+                return (self._hand_out(message, time.monotonic()),)
         if entered:
             self._gate.leave()
         # What runs here takes long: perhaps somebody else has nothing to do.
         self._link.submit(partial(intake.give_back, [message]))
         return ()
 
-    def _hand_out(self, message: Arrived) -> Delivery:
+    def _hand_out(self, message: Arrived, now: float) -> Delivery:
+        message.taken_at = now
         delivery = Delivery(message.body, self, message, message.reply_to, message.attempts + 1, message.retries)
         if message.expires:
             delivery.expired = message.expires <= self._intake.clock.now()

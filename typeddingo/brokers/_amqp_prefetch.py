@@ -11,8 +11,10 @@ __all__ = ["Demand"]
 FIRST = 1
 STEP = 4
 """Changing costs a round trip without deliveries, so it is done in large steps."""
-SHORT = 8
-"""Who asks for so many has short tasks: the next batch should be here before this one is done."""
+SHORT_SECONDS = 0.02
+"""What is settled so soon is short: the next batch should be here before this one is done. Who holds just one batch
+waits for the way to the server and back after each, and since it never sees more than half of what it asks for, it
+would never learn that there is more."""
 PATIENT_ROUNDS = 2
 """Looks in a row that must find less demand before less is held."""
 
@@ -26,6 +28,7 @@ class Demand:
         """What should be held at most, at the moment."""
         self._peak = 0
         self._quiet_rounds = 0
+        self._short = False
 
     @property
     def is_least(self) -> bool:
@@ -35,7 +38,7 @@ class Demand:
     def note(self, held: int, asked: int) -> bool:
         """Takers hold so many tasks and ask for so many more. True: the level has risen."""
         wanted = held + asked
-        if asked >= SHORT:
+        if self._short and asked > 1:
             wanted *= 2
         if wanted > self._peak:
             self._peak = wanted
@@ -43,6 +46,10 @@ class Demand:
                 self.level = self._step(wanted)
                 return True
         return False
+
+    def ended(self, seconds: float) -> None:
+        """Tasks are settled, so many seconds after they were taken."""
+        self._short = seconds < SHORT_SECONDS
 
     def look(self, held: int, asked: int) -> bool:
         """Now and then: whether less would do. True: the level has fallen."""
