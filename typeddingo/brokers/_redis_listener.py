@@ -41,7 +41,7 @@ __all__ = ["REASONS", "RedisListener"]
 
 FEW = 2
 """Tasks of a read that waits. When as many come there are more, and those are taken in a way that is cheaper for many
-and cannot wait."""
+and cannot wait; again and again, until there are fewer than were asked for."""
 GATE = 0.05
 """Seconds that a reader waits for its gate before it looks around."""
 SETTLE = 5.0
@@ -227,14 +227,14 @@ class RedisListener(TurnListener):
                 self._urgent, got = taken_urgent(link.call(self.queue.take_urgent(count)))
             if self._busy and not got:
                 got = taken(link.call(self.queue.take(count)))
-                self._busy = len(got) >= FEW
+                self._busy = len(got) == count
             if not got and not self._closed:
                 self._blocked = self._client
                 got = read(link.call(self.queue.read(min(count, FEW), block), block + PATIENCE))
                 self._blocked = None
                 if (left := count - len(got)) and len(got) >= FEW:  # more came at once
-                    self._busy = True
                     got += taken(link.call(self.queue.take(left)))
+                    self._busy = len(got) == count
         except BaseException:
             got = []  # what was read already is ours without our knowing, and goes back
             raise
