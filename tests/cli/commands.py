@@ -53,7 +53,7 @@ class Worker:
             [*COMMAND, "worker", *arguments],
             cwd=folder,
             env=environment(env),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # a terminal at which nobody types
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -113,8 +113,9 @@ class Worker:
                 self._process.kill()
                 self._process.wait()
         self._reader.join(15)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -316,6 +317,54 @@ def test_a_task_that_hangs_does_not_outlive_the_supervisor_for_ever(folder: Path
         [child] = worker.children()
         worker.send(signal.SIGKILL)
         eventually(lambda: not is_alive(child), timeout=6)
+
+
+# what a process has of its supervisor: nothing but the link
+
+
+ASIDE = """
+import atexit, gc, sys
+print("imported by", os.getpid(), "of group", os.getpgrp(), "and reads", repr(sys.stdin.read()), flush=True)
+atexit.register(lambda: print("ended", os.getpid(), flush=True))
+
+@app.task
+def collects() -> tuple[bool, int]:
+    return gc.isenabled(), gc.get_threshold()[0]
+"""
+
+
+def test_a_process_leads_a_group_reads_nothing_and_ends_as_programs_do(folder: Path) -> None:
+    touched(folder / "crew.py", "\n\ndef send()", f"\n{ASIDE}\n\ndef send()")
+    with Worker(folder, "crew:app", "--processes", "2") as worker:
+        worker.until("is ready")
+        children = worker.children()
+        for child in children:
+            assert worker.saying(f"imported by {child} of group {child} and reads ''")
+        assert worker.stop() == 0
+    assert sorted(worker.saying("ended")) == sorted(f"ended {child}\n" for child in children)
+
+
+def test_a_signal_that_comes_while_a_process_begins_ends_it_all_the_same(folder: Path) -> None:
+    for _ in range(5):
+        with Worker(folder, "crew:app", "--processes", "2") as worker:
+            eventually(worker.children, "one has begun")
+            assert worker.stop() == 0
+        assert not worker.saying("killed")
+
+
+def test_python_looks_for_garbage_as_ever_once_the_workers_have_started(folder: Path) -> None:
+    touched(folder / "crew.py", "\n\ndef send()", f"\n{ASIDE}\n\ndef send()")
+    touched(folder / "crew.py", '"mark": mark.call,', '"mark": mark.call, "told": tell,')
+    touched(
+        folder / "crew.py",
+        "\n\ndef poll()",
+        "\n\ndef tell(value: object) -> None:\n    print(value, collects.call().get(5), flush=True)\n\n\ndef poll()",
+    )
+    with Worker(folder, "crew:app") as worker:
+        worker.until("runs crew.collects")
+        give(folder, "told usual")
+        worker.until(f"usual (True, {gc.get_threshold()[0]})")
+        assert worker.stop() == 0
 
 
 # --reload
