@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import Self
+import sys
+from typing import Self, cast
 
 from typeddingo.commands.signals import ENDING
 
@@ -65,8 +66,10 @@ class Process:
 
 
 def _read_nothing() -> None:
-    """The terminal is the supervisor's."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    if null != 0:
+    """The terminal is the supervisor's. Never raises: it would go on as a second supervisor."""
+    if cast("object", sys.stdin) is None:  # closed from the start: the number may be something else's by now
+        return
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
         os.close(null)
