@@ -45,10 +45,12 @@ class Window:
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._running: dict[Key, list[Delivery]] = {}
-        # Two generations: a full one replaces the older. Cheaper than to find the oldest each time.
-        self._done: dict[Key, Done] = {}
-        self._older: dict[Key, Done] = {}
+        self._running: dict[Key, list[Delivery] | None] = {}
+        """With what else was delivered of each, which is nothing as a rule."""
+        # Two generations: a full one replaces the older. Cheaper than to find the oldest each time. Plain tuples: made
+        # in a tenth of the time, and no work for the garbage collector.
+        self._done: dict[Key, tuple[bytes | None, float]] = {}
+        self._older: dict[Key, tuple[bytes | None, float]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -59,26 +61,28 @@ class Window:
         """True: run it, and tell by ``finish`` or ``forget`` how that ended. False: it is running here, and the
         delivery is settled together with that run. ``Done``: it has run here."""
         with self._lock:
-            if (again := self._running.get(key)) is not None:
-                again.append(delivery)
+            running = self._running
+            if key in running:
+                running[key] = [*(running[key] or ()), delivery]
                 return False
-            if (done := self._done.get(key) or self._older.get(key)) is not None and done.until > self._clock():
-                return done
-            self._running[key] = []
+            if (done := self._done.get(key) or self._older.get(key)) is not None and done[1] > self._clock():
+                return Done(*done)
+            running[key] = None
             return True
 
     def finish(self, key: Key, parcel: Parcel | None) -> Sequence[Delivery]:
         """Its report is stored. Returns the further deliveries of it that came meanwhile."""
         report = parcel.body if parcel is not None and len(parcel.body) <= LARGEST else None
         with self._lock:
-            again = self._running.pop(key, ())
-            self._done[key] = Done(report, self._clock() + self._seconds)
-            self._bytes += len(report or b"")
+            again = self._running.pop(key, None)
+            self._done[key] = (report, self._clock() + self._seconds)
+            if report is not None:
+                self._bytes += len(report)
             if len(self._done) >= self._half or self._bytes > ROOM_BYTES // 2:
                 self._older, self._done, self._bytes = self._done, {}, 0
-            return again
+            return again or ()
 
     def forget(self, key: Key) -> Sequence[Delivery]:
         """It goes back unfinished. Returns the further deliveries of it that came meanwhile."""
         with self._lock:
-            return self._running.pop(key, ())
+            return self._running.pop(key, None) or ()
