@@ -1,4 +1,4 @@
-"""Python's search for cyclic garbage, put off while a worker starts. Comes from ``child``.
+"""Python's search for cyclic garbage, put off while a worker starts. Comes from ``worker``, ended by ``child``.
 
 To load an app makes a hundred thousand objects and hardly any garbage, and the search goes through them again and
 again: a tenth of the time of a start.
