@@ -134,6 +134,11 @@ class Adapter(abc.ABC):
         None: as long as it likes."""
         return None
 
+    def run_at_most_once(self) -> None:  # noqa: B027  # most brokers never have two copies of a task
+        """Hook of a consumer: its workers acknowledge each task before they run it (``Config(ack=Ack.EARLY)``). So a
+        task that is moved must not be in two places on the way, rather in none. Called before the first listener is
+        added; idempotent."""
+
     @abc.abstractmethod
     def close(self) -> None:
         """Release everything. Idempotent, from any thread (Go: ``Close``)."""

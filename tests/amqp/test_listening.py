@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.amqp.by_hand import KICK_ALL, by_hand, codes, count, heard, send, take
+from tests.amqp.by_hand import KICK_ALL, by_hand, codes, count, die_with, heard, send, take
 from tests.servers import RabbitServer
 from tests.servers.ports import free_port
 from typeddingo._io.threads import Deadline
@@ -16,6 +16,13 @@ from typeddingo.brokers.amqp import AmqpBroker
 from typeddingo.errors import ConfigError
 from typeddingo.events import EventCode
 from typeddingo.testing import eventually
+
+
+def cut(broker: AmqpBroker) -> None:
+    """As if its process had been killed: there is no public way to die."""
+    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]
+        link.submit(link.cut)
+        link.close(Deadline(0))
 
 
 def test_slow_tasks_are_left_to_others(amqp_url: str) -> None:
@@ -184,9 +191,7 @@ def test_an_early_acknowledgement_is_on_the_server_when_it_returns(amqp_url: str
     held = take(listener, 5)
     assert listener.acknowledge(held)
     assert not listener.acknowledge(held)
-    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # there is no public way to die
-        link.submit(link.cut)
-        link.close(Deadline(0))
+    cut(broker)
     other = AmqpBroker(amqp_url)
     assert list(other.add_listener("job", 5).take(5, 0.5)) == []
     other.close()
@@ -229,4 +234,88 @@ def test_holding_more_and_less_under_load_makes_nobody_a_suspect(amqp_url: str) 
         rest.settle([(delivery, Receipt.OK) for delivery in batch])
         seen += len(batch)
     assert broker.queue("job").waiting == 0
+    broker.close()
+
+
+def test_at_most_once_what_comes_back_stays_in_its_queue_until_it_is_acknowledged(amqp_url: str) -> None:
+    """Nobody has run it, so it is no suspect; a worker that died while it moves it would leave it in both queues."""
+    heir, other = AmqpBroker(amqp_url), AmqpBroker(amqp_url)
+    send(heir, "job", b"1", b"2")
+    die_with(amqp_url, "tdg.task.job")
+    heir.run_at_most_once()
+    first, second = take(listener := heir.add_listener("job", 5), 2)
+    assert {first.body, second.body} == {b"1", b"2"}
+    assert listener.acknowledge([first])
+    cut(heir)
+    eventually(lambda: count(amqp_url, "tdg.task.job") == 1, "the other is back")
+    other.add_listener("job", 5).close()  # it declares all there is
+    assert count(amqp_url, "tdg.suspect.job") == 0
+    other.close()
+    heir.close()
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_at_most_once_what_is_put_off_is_taken_away_before_it_is_stored_elsewhere(amqp_url: str, once: bool) -> None:
+    dying = AmqpBroker(amqp_url)
+    if once:
+        dying.run_at_most_once()
+    listener = dying.add_listener("job", 5)
+    send(dying, "job", b"1")
+    (delivery,) = take(listener)
+    dying._sending.close(Deadline(0))  # pyright: ignore[reportPrivateUsage]  # it dies before it can store anything
+    delivery.delay = 0.1
+    delivery.settle(Receipt.LATER)
+    listener.close()
+    cut(dying)
+    other = AmqpBroker(amqp_url)
+    left = [d.body for d in other.add_listener("job", 5).take(5, 1.0)]
+    assert left == ([] if once else [b"1"])
+    other.close()
+    dying.close()
+
+
+def test_at_most_once_what_is_put_off_comes_again(amqp_url: str) -> None:
+    broker = AmqpBroker(amqp_url)
+    broker.run_at_most_once()
+    listener = broker.add_listener("job", 5)
+    send(broker, "job", b"1")
+    for _ in range(3):
+        (delivery,) = take(listener)
+        delivery.delay = 0.1
+        delivery.settle(Receipt.LATER)
+    (delivery,) = take(listener)
+    assert delivery.body == b"1"
+    assert listener.acknowledge([delivery])
+    assert list(listener.take(1, 0.5)) == []
+    broker.close()
+
+
+def test_at_most_once_no_more_is_held_than_the_server_acknowledges_for_sure(amqp_url: str) -> None:
+    broker = AmqpBroker(amqp_url)
+    broker.run_at_most_once()
+    listener = broker.add_listener("job", 800)
+    assert isinstance(listener, AmqpListener)
+    send(broker, "job", *[b"%d" % number for number in range(200)])
+    for _ in range(3):
+        batch = listener.take(64, 5)
+        assert len(batch) <= 24
+        assert listener.acknowledge(batch)
+    eventually(lambda: listener.held == 24, "it holds what it may")
+    assert len(listener.take(64, 5)) == 24
+    broker.close()
+    broker.close()
+
+
+def test_at_most_once_what_is_given_back_at_the_end_is_there_for_others(amqp_url: str) -> None:
+    broker, other = AmqpBroker(amqp_url), AmqpBroker(amqp_url)
+    for each in (broker, other):
+        each.run_at_most_once()
+    listener = broker.add_listener("job", 5)
+    send(broker, "job", *[b"%d" % number for number in range(6)])
+    held = take(listener, 3)
+    listener.close()
+    listener.settle([(delivery, Receipt.GIVE_BACK) for delivery in held])
+    got = take(other.add_listener("job", 10), 6)
+    assert sorted(d.body for d in got) == [b"%d" % number for number in range(6)]
+    other.close()
     broker.close()

@@ -51,6 +51,9 @@ class _Dying(NamedBroker, Joins):
     def watch_cancelled(self, tell: Callable[[str, str], object]) -> None:
         self._broker.watch_cancelled(tell)
 
+    def run_at_most_once(self) -> None:
+        self._broker.run_at_most_once()
+
     @property
     def carries_reply_to(self) -> bool:
         return self._broker.carries_reply_to

@@ -51,7 +51,7 @@ def test_F58_two_processes_keep_the_limits_together_and_nearly_reach_them(scene:
     assert len(found) == TASKS
     assert most_at_a_time(found) <= MOST
     assert most_in_a_window(found, 1.0 - MARGIN) <= RATE
-    assert took <= ideal / 0.8
+    assert took <= ideal / pick(0.6, 0.8)  # small, a machine that does something else for a second is a fifth of it
 
 
 def test_F59_the_slots_of_a_killed_worker_come_back(scene: Scene) -> None:

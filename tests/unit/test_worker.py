@@ -265,8 +265,10 @@ def test_a_task_that_is_delivered_again_after_its_end_is_reported_again_and_not_
 
 @pytest.mark.parametrize(("ack", "waiting"), [(Ack.EARLY, 0), (Ack.LATE, 1)])
 def test_a_worker_acknowledges_a_task_when_it_is_told_to(
-    broker: Local, backend: Reporting, ack: Ack, waiting: int
+    broker: Local, backend: Reporting, ack: Ack, waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(broker, "run_at_most_once", lambda: told.append("run at most once"))
     begun, go_on = threading.Event(), threading.Event()
 
     def wait(a: int) -> int:
@@ -279,6 +281,7 @@ def test_a_worker_acknowledges_a_task_when_it_is_told_to(
         app.use(backend)
         task = app.register("wait", wait)
         app.allocate(task)
+        assert set(told) == ({"run at most once"} if ack is Ack.EARLY else set())
         result = task.call(1)
         assert begun.wait(SECONDS)
         broker.close()

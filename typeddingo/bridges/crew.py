@@ -132,16 +132,21 @@ class Crew:
     def _source(self, entry: Entry, count: int) -> Source:
         """A lane of the mapper, or a listener of its own."""
         if (plain := self._adapters.consumer) is not None:
-            _need(entry, plain, self._runtime.config)
+            self._set_up(entry, plain)
             if self._mapper is None:
                 self._mapper = self._map(plain, entry)
             return self._mapper.lane(entry.name)
         if (named := self._adapters.named_consumer) is None:
             raise _no_consumer(entry)
-        _need(entry, named, self._runtime.config)
+        self._set_up(entry, named)
         listener = named.add_listener(entry.name, count if entry.on_loop else count * MAX_BATCH)
         self._listeners.append(listener)
         return listener
+
+    def _set_up(self, entry: Entry, consumer: Consumer | NamedConsumer) -> None:
+        _need(entry, consumer, self._runtime.config)
+        if self._runtime.config.ack is Ack.EARLY:
+            consumer.run_at_most_once()
 
     def _map(self, consumer: Consumer, first: Entry) -> Mapper:
         """Start the mappers of an un-named consumer. Only now that there is a worker: an app that just calls takes

@@ -93,7 +93,7 @@ class Intake:
         self._tell = tell
         self._over = over
         self._consumer = TaskConsumer(link, queue, self, self.demand.level)
-        self._at_most_once = link.settings.layout == "dingo"
+        self._at_most_once = link.settings.layout == "dingo" or mover.at_most_once
         self._fresh: list[Arrived] = []
         """What is being read at the moment."""
         self._ours: set[str] = set()

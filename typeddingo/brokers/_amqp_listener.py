@@ -30,6 +30,9 @@ __all__ = ["AmqpListener"]
 CLOSE_SECONDS = 2.0
 SILENT_SECONDS = 0.05
 """The same, of a server that has not answered another listener."""
+MOST_UNSURE = 24
+"""Of acknowledgements that are not stored yet a quorum queue takes 32; later ones wait in its client in the server, and
+are lost with the connection although the server has answered what was asked after them."""
 ALONE_WAIT = 5.0
 """Seconds that takers pause for a suspect to run alone; then it goes to whoever has nothing else to do."""
 
@@ -71,6 +74,8 @@ class AmqpListener(Listener):
         self._gate = gate
         self.redelivers = settings.layout != "dingo"
         self._bound = min(prefetch, settings.prefetch or prefetch)
+        if mover.at_most_once:
+            self._bound = min(self._bound, MOST_UNSURE)
         self._intake = Intake(name, queue, link, mover, notices, clock, tell, self._bound, partial(forget, self))
         self._changed = self._intake.changed
 

@@ -1,7 +1,8 @@
 """Puts a message that was delivered here somewhere else: among the suspects, the dead, those that wait, or back. Used
 by the listeners.
 
-Published first, acknowledged when that is confirmed: it is in two places for a moment and never in none.
+Published first, acknowledged when that is confirmed: it is in two places for a moment and never in none. For workers
+that run a task at most once it is the other way round.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typeddingo._io.amqp_consumer import TaskConsumer
 from typeddingo._io.amqp_later import Wait
 from typeddingo._io.amqp_message import Message, Route
 from typeddingo._io.amqp_publisher import Publisher
-from typeddingo.errors import SendError
+from typeddingo.errors import SendError, SendUnknown
 
 __all__ = ["NAME", "REASON", "TIME", "Mover"]
 
@@ -46,6 +47,8 @@ class Mover:
     """One a broker. Thread-safe."""
 
     def __init__(self, publisher: Publisher) -> None:
+        self.at_most_once = False
+        """A message must never be in two places."""
         self._publisher = publisher
         self._timeout = publisher.link.settings.send_timeout
 
@@ -56,11 +59,16 @@ class Mover:
         self._publish(_Move(consumer, route, message, done, message.kept | {ATTEMPTS: attempts}))
 
     def put_off(self, consumer: TaskConsumer, wait: Wait, message: Arrived, done: Callable[[], object]) -> None:
-        """Where it waits until it is handed out again."""
+        """Where it waits until it is handed out again. On the consumer's link."""
         # Declared anew after each reconnect: a server that is killed may have lost a queue that it has just confirmed.
         self._publisher.announce(wait.route)
         attempts: dict[str, object] = {ATTEMPTS: message.attempts} if message.attempts else {}
-        self._publish(_Move(consumer, wait.route, message, done, message.kept | attempts | wait.headers))
+        move = _Move(consumer, wait.route, message, done, message.kept | attempts | wait.headers)
+        if self.at_most_once:
+            consumer.ack(message.epoch, [message.tag])
+            consumer.when_applied(partial(self._taken_away, move))
+        else:
+            self._publish(move)
 
     def bury(
         self,
@@ -90,10 +98,17 @@ class Mover:
             if message.attempts:
                 headers[ATTEMPTS] = message.attempts
             move = _Move(consumer, to(message), message, done, headers, stubborn=False)
-            if consumer.gives_back_for_free and not message.acknowledged:
+            if (consumer.gives_back_for_free or self.at_most_once) and not message.acknowledged:
                 consumer.link.submit(partial(self._requeue, move))
             else:
                 self._publish(move)
+
+    def _taken_away(self, move: _Move, surely: bool) -> None:
+        if surely:
+            move.message.acknowledged = True
+            self._publish(move)
+        else:  # it comes again, or is lost
+            move.done()
 
     def _publish(self, move: _Move) -> None:
         message = move.message
@@ -110,7 +125,7 @@ class Mover:
         consumer = move.consumer
         if error is None:
             consumer.link.submit(partial(self._arrived, move))
-        elif move.stubborn:
+        elif move.stubborn and not (self.at_most_once and isinstance(error, SendUnknown)):  # it may be there
             consumer.link.submit(partial(self._try_later, move))
         else:
             consumer.link.submit(partial(self._requeue, move))
@@ -124,7 +139,7 @@ class Mover:
         move.consumer.when_sent(move.done)
 
     def _try_later(self, move: _Move) -> None:
-        if move.consumer.holds(move.message):
+        if move.consumer.holds(move.message) or move.message.acknowledged:
             move.consumer.link.later(RETRY_SECONDS, partial(self._publish, move))
         else:
             move.done()

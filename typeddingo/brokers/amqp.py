@@ -210,6 +210,10 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
         """See ``NamedConsumer.limiter``: by the clocks of the workers, which must agree. None in the dingo layout."""
         return self._limiter if self.settings.layout == "native" else None
 
+    def run_at_most_once(self) -> None:
+        """See ``Adapter.run_at_most_once``: nothing that comes back is a suspect, because none of it has run."""
+        self._mover.at_most_once = True
+
     def stop_all_listeners(self) -> None:
         """Close every listener. Idempotent."""
         with self._lock:
