@@ -20,7 +20,7 @@ from typeddingo.testing import eventually
 
 def cut(broker: AmqpBroker) -> None:
     """As if its process had been killed: there is no public way to die."""
-    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]
+    for link in (broker._receiving, broker._sending):  # pyright: ignore[reportPrivateUsage]  # as the docstring says
         link.submit(link.cut)
         link.close(Deadline(0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -11,13 +12,16 @@ import pytest
 from tests.inside import inside
 from tests.redis.bench import NAME, STREAM, Bench, heard, parcel, send, take
 from tests.servers import RedisServer
+from typeddingo._io import redis_server
 from typeddingo._io.redis_pace import BURST, SPACING
+from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Threads
 from typeddingo.backends.redis import RedisBackend
 from typeddingo.broker import Delivery, Parcel, Receipt
 from typeddingo.errors import ConfigError, ConnectionLost
-from typeddingo.events import EventCode
+from typeddingo.events import EventCode, EventSource
 from typeddingo.message import Meta
+from typeddingo.role import Role
 from typeddingo.testing import eventually
 
 
@@ -150,7 +154,7 @@ class TestGoneQueues:
         threads = Threads("test")
         if blocked:
             thread = threads.start("taker", lambda: taken.extend(take(listener)))
-            eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
+            eventually(lambda: inside(thread, "answers"), "it waits for the server")
         bench.ask(*command)
         send(broker, parcel("1"))
         if not blocked:
@@ -197,6 +201,22 @@ class TestForked:
         send(broker, parcel())
         backend.ping()
         backend.close()
+
+    def test_a_child_does_not_read_its_parents_answers(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        server = redis_server.RedisServer(RedisSettings.parse(bench.url), Role.PRODUCER, EventSource())
+        server.greet()
+        posted = server.post([("PING",), ("PING", "again")])
+        assert posted is not None
+        assert server.post([("PING",)]) is None
+        real = os.getpid()
+        monkeypatch.setattr(os, "getpid", lambda: real + 1)
+        assert server.post([("PING",)]) is None
+        with pytest.raises(ConnectionLost, match="forked"):
+            posted.answers(5)
+        monkeypatch.undo()
+        assert list(posted.answers(5)) == [b"PONG", b"again"]
+        assert server.has_idle()
+        server.close()
 
 
 def test_ping_answers_or_says_why_not(bench: Bench) -> None:

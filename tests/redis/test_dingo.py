@@ -60,7 +60,7 @@ class TestTasks:
         taken: list[Delivery] = []
         thread = threading.Thread(target=lambda: taken.extend(take(listener)))
         thread.start()
-        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
+        eventually(lambda: inside(thread, "answers"), "it waits for the server")
         bench.ask("LPUSH", TASKS, frame("1"))
         start = time.monotonic()
         thread.join()

@@ -222,7 +222,7 @@ class TestGivenBack:
         taken: list[Delivery] = []
         thread = threading.Thread(target=lambda: taken.extend(take(listener)))
         thread.start()
-        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
+        eventually(lambda: inside(thread, "answers"), "it waits for the server")
         start = time.monotonic()
         delivery.settle(Receipt.GIVE_BACK)
         thread.join()

@@ -60,6 +60,26 @@ class TestShapes:
         assert link.call(("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", "0")) == [[b"s", [[b"1-1", None]]]]
 
 
+class TestPosted:
+    def test_the_answers_to_what_is_posted_are_read_later(self, link: RedisLink) -> None:
+        script = Script("return ARGV[1]")
+        link.call(("SCRIPT", "FLUSH"))
+        link.post([("PING",), Call(script, [], ["a"]), Call(script, [], ["b"])])
+        eventually(link.has_news, "the answers are here")
+        assert link.answers([("PING",), Call(script, [], ["a"]), Call(script, [], ["b"])]) == [b"PONG", b"a", b"b"]
+        assert not link.has_news()
+
+    def test_there_is_news_when_the_first_answer_is_there_or_none_will_be(self, link: RedisLink) -> None:
+        link.post([("BLPOP", "none", 0.2)])
+        assert not link.has_news()
+        eventually(link.has_news, "the answer is here")
+        assert link.answers([("BLPOP", "none", 0.2)]) == [None]
+        link.close()
+        assert link.has_news()
+        with pytest.raises(ConnectionLost):
+            link.post([("PING",)])
+
+
 class TestRefusals:
     def test_one_of_a_pipeline_leaves_the_others(self, link: RedisLink) -> None:
         link.call(("SET", "k", "text"))
@@ -123,7 +143,7 @@ class TestLosses:
 
         thread = threading.Thread(target=read)
         thread.start()
-        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
+        eventually(lambda: inside(thread, "answers"), "it waits for the server")
         link.close()
         thread.join(3)
         assert not thread.is_alive()

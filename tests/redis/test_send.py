@@ -222,7 +222,7 @@ class TestNoAnswer:
         own_server.freeze()
         threads = Threads("test")
         thread = threads.start("caller", lambda: send(broker, parcel("1")))
-        eventually(lambda: inside(thread, "_exchange"), "it waits for the server")
+        eventually(lambda: inside(thread, "answers"), "it waits for the server")
         impatient = broker.send([parcel("2")])
         with pytest.raises(SendUnknown):
             impatient.wait(0.1)

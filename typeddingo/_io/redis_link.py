@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import selectors
 import socket
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, cast
@@ -112,20 +113,55 @@ class RedisLink:
 
     def pipeline(self, commands: Sequence[Command], patience: float | None = None) -> list[Reply]:
         """Several in one go; one that is refused has its ``Refused`` for an answer."""
-        replies = self._exchange([c.short if isinstance(c, Call) else c for c in commands], patience)
-        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, Refused) and reply.code == "NOSCRIPT"]
+        self.post(commands)
+        return self.answers(commands, patience)
+
+    def post(self, commands: Sequence[Command]) -> None:
+        """Send. The ``answers`` may be read later, and before anything else is sent; or never, on a link of its own,
+        after ``CLIENT REPLY OFF``."""
+        try:
+            if self._sock is None:
+                raise ConnectionError("it is not open")
+            self._sock.settimeout(self._patience)
+            self._sock.sendall(packed([c.short if isinstance(c, Call) else c for c in commands]))
+        except BaseException as error:
+            if (told := self._ended_by(error)) is None:
+                raise
+            raise told from error
+
+    def answers(self, commands: Sequence[Command], patience: float | None = None) -> list[Reply]:
+        """See ``pipeline``, of what was posted."""
+        limit = self.deadline if patience is None else Deadline(patience)
+        replies: list[Reply] = []
+        unknown: list[int] = []
+        try:
+            if self._replies is None:
+                raise ConnectionError("it is not open")
+            for at in range(len(commands)):
+                left = None if limit is None else limit.left
+                replies.append(reply := self._replies.next(self._patience if left is None else max(left, 0.001)))
+                if isinstance(reply, Refused) and reply.code == "NOSCRIPT":
+                    unknown.append(at)
+        except BaseException as error:
+            if (told := self._ended_by(error)) is None:
+                raise
+            raise told from error
         if unknown:
             calls = [cast("Call", commands[at]) for at in unknown]
-            for at, reply in zip(unknown, self._exchange([call.full for call in calls], patience), strict=True):
+            for at, reply in zip(unknown, self.pipeline([call.full for call in calls], patience), strict=True):
                 replies[at] = reply
         return replies
 
-    def shout(self, *commands: tuple[Argument, ...]) -> None:
-        """Send without reading an answer: on a link of its own, after ``CLIENT REPLY OFF``."""
-        try:
-            self._send(commands)
-        except OSError as error:
-            raise self._lost(error, "the connection was lost") from error
+    def has_news(self) -> bool:
+        """Something has come, or the connection has ended. Does not block."""
+        if self._sock is None or self.broken:
+            return True
+        with selectors.DefaultSelector() as selector:
+            try:
+                selector.register(self._sock, selectors.EVENT_READ)
+            except (OSError, ValueError):  # closed by another thread
+                return True
+            return bool(selector.select(0))
 
     def close(self) -> None:
         """Idempotent. In a forked child it leaves the parent's connection alone."""
@@ -133,30 +169,14 @@ class RedisLink:
         with contextlib.suppress(Exception):
             self._connection.disconnect()
 
-    def _exchange(self, commands: Sequence[tuple[Argument, ...]], patience: float | None) -> list[Reply]:
-        limit = self.deadline if patience is None else Deadline(patience)
-        try:
-            replies = self._send(commands)
-            answers: list[Reply] = []
-            for _ in commands:
-                left = None if limit is None else limit.left
-                answers.append(replies.next(self._patience if left is None else max(left, 0.001)))
-        except OSError as error:
-            raise self._lost(error, "the connection was lost") from error
-        except BaseException as error:
-            if self.broken and isinstance(error, Exception):  # another thread has closed it under our hands
-                raise ConnectionLost(f"{self._address}: the connection was closed") from error
-            self.close()  # interrupted in the middle of an answer: what comes next on this link is not for us
-            raise
-        return answers
-
-    def _send(self, commands: Sequence[tuple[Argument, ...]]) -> Replies:
-        sock, replies = self._sock, self._replies
-        if sock is None or replies is None:
-            raise ConnectionError("it is not open")
-        sock.settimeout(self._patience)
-        sock.sendall(packed(commands))
-        return replies
+    def _ended_by(self, error: BaseException) -> Exception | None:
+        """The link ends; the error of ours instead, if there is one."""
+        if isinstance(error, OSError):
+            return self._lost(error, "the connection was lost")
+        if self.broken and isinstance(error, Exception):  # another thread has closed it under our hands
+            return ConnectionLost(f"{self._address}: the connection was closed")
+        self.close()  # interrupted in the middle of an answer: what comes next on this link is not for us
+        return None
 
     def _lost(self, error: Exception, what: str) -> Exception:
         """The error of ours, without a word of what was sent."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from typeddingo._io.redis_checks import check_server
-from typeddingo._io.redis_link import RedisLink
+from typeddingo._io.redis_link import Command, RedisLink
 from typeddingo._io.redis_pace import Pace
+from typeddingo._io.redis_posted import Posted
 from typeddingo._io.redis_reply import Refused
 from typeddingo._io.redis_settings import RedisSettings
 from typeddingo._io.threads import Deadline
@@ -50,6 +51,7 @@ class RedisServer:
         self._lock = threading.Lock()
         self._idle: list[RedisLink] = []
         self._opening: set[RedisLink] = set()
+        self._posted: set[RedisLink] = set()
         self._checked = not settings.check
         self._lost = False
         self._complained = False
@@ -98,6 +100,23 @@ class RedisServer:
             else:
                 self._give(link)
                 return result
+
+    def post(self, commands: Sequence[Command]) -> Posted | None:
+        """Send on a connection that is idle, and go on: the answers are read later. None: there is none. Raises
+        ``ConnectionLost``: they may have been carried out."""
+        if self.is_forked or (link := self._pop()) is None:
+            return None
+        try:
+            link.post(commands)
+        except ConnectionLost as error:
+            self.lost(error)
+            raise
+        self._posted.add(link)
+        return Posted(link, commands, self._answered)
+
+    def has_idle(self) -> bool:
+        """A connection is free."""
+        return bool(self._idle)
 
     def greet(self) -> None:
         """Connect once, unless that has been done: raises ``ConfigError`` when the server does not let us in or is not
@@ -186,23 +205,32 @@ class RedisServer:
         self._pace.wake()
         with self._lock:
             idle, self._idle = self._idle, []
-        for link in (*idle, *self._opening.copy()):
+        for link in (*idle, *self._opening.copy(), *self._posted.copy()):
             link.close()
 
     def _take(self, deadline: Deadline) -> RedisLink:
         """An idle link, or a new one: whichever can be had first."""
         while True:
-            if self._idle and not self.is_forked:
-                with contextlib.suppress(IndexError):
-                    return self._idle.pop()
+            if not self.is_forked and (link := self._pop()) is not None:
+                return link
             try:
-                return self.connect(deadline, over=self._has_idle, share=True)
+                return self.connect(deadline, over=self.has_idle, share=True)
             except Unreached:
                 if not self._idle:
                     raise
 
-    def _has_idle(self) -> bool:
-        return bool(self._idle)
+    def _pop(self) -> RedisLink | None:
+        if self._idle:
+            with contextlib.suppress(IndexError):
+                return self._idle.pop()
+        return None
+
+    def _answered(self, link: RedisLink, error: ConnectionLost | None) -> None:
+        self._posted.discard(link)
+        if error is None:
+            self._give(link)
+        else:
+            self.lost(error)
 
     def _give(self, link: RedisLink) -> None:
         with self._lock:

@@ -85,7 +85,7 @@ class Popped(Receiver):
                 return
             self._rung = True
             with contextlib.suppress(ConnectionLost):
-                bell.shout(("LPUSH", self._wake, "x"), ("EXPIRE", self._wake, WAKE_SECONDS))
+                bell.post([("LPUSH", self._wake, "x"), ("EXPIRE", self._wake, WAKE_SECONDS)])
 
     def farewell(self) -> list[Command]:
         """What leaves nothing on the server."""
@@ -93,7 +93,7 @@ class Popped(Receiver):
 
     def _connected(self, link: RedisLink) -> None:
         bell = self._server.connect(Deadline(self._server.settings.connect_timeout))
-        bell.shout(("CLIENT", "REPLY", "OFF"))
+        bell.post([("CLIENT", "REPLY", "OFF")])
         with self._lock:
             self._bell = bell
 

@@ -1,8 +1,9 @@
 """Tasks on their way to Redis: whoever waits for an answer writes, for everybody. Comes from ``send``, goes to a link.
 
 One thread at a time is the *leader*: it takes all that is queued, writes it in one exchange and tells everybody what
-became of it. A caller who waits becomes the leader if there is none, so a lone call costs no change of threads. What
-nobody waits for is written by a thread in the background.
+became of it. A caller who waits becomes the leader if there is none, so a lone call costs no change of threads. One who
+goes on calling writes ahead: he leads for as long as it takes to send what is queued, and whoever leads next reads the
+answers. What nobody waits for is written by a thread in the background.
 """
 
 from __future__ import annotations
@@ -12,18 +13,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from typeddingo._io.redis_server import Unreached
 from typeddingo._io.threads import Threads
 from typeddingo.broker import Confirmation, Parcel
 from typeddingo.errors import ConnectionLost, SendError, SendUnknown
 
-__all__ = ["Sender", "Sending", "Write"]
+__all__ = ["Sender", "Sending", "Write", "WriteAhead", "Written"]
 
 AT_ONCE = 1000
 """Tasks that one exchange takes, about."""
-MANY = 200
+AHEAD = 128
+"""Tasks that a caller writes ahead. Another thread that wrote them would cost more: both share one interpreter."""
+AHEAD_BYTES = 128 * 1024
+"""Of them, at most: the system takes so much at once, so that nobody waits."""
+AHEAD_AGAIN = 32
+"""More of them before he looks again whether what was written ahead has been answered."""
+MANY = 1000
 """Tasks that wait for a caller to come back before the background writes them."""
 LOOK = 0.02
 """Seconds for which the background leaves what is queued to a caller."""
@@ -36,6 +44,8 @@ Callback: TypeAlias = "Callable[[Answer], object]"
 Write: TypeAlias = "Callable[[Sequence[Sending], float], Sequence[Answer]]"
 """Stores the tasks of all within so many seconds; returns the answer to each. Raises ``Unreached`` (not stored),
 ``ConnectionLost`` (may be stored, may be written again) or an error that holds for all."""
+WriteAhead: TypeAlias = "Callable[[Sequence[Sending]], Written | None]"
+"""Begins to store them. None: not now. Raises as ``Write``; does not block."""
 
 
 class _Waiter:
@@ -80,11 +90,21 @@ class Sending(Confirmation):
             callback(self.error)
 
 
+class Written(NamedTuple):
+    """What was written ahead."""
+
+    is_answered: Callable[[], bool]
+    """To read the answers takes no time."""
+    read: Callable[[float], Sequence[Answer]]
+    """See ``Write``. Once."""
+
+
 class Sender:
     """Thread-safe."""
 
-    def __init__(self, write: Write, seconds: float, threads: Threads) -> None:
+    def __init__(self, write: Write, write_ahead: WriteAhead, seconds: float, threads: Threads) -> None:
         self._write = write
+        self._begin = write_ahead
         self._seconds = seconds
         self._threads = threads
         self._lock = threading.Lock()
@@ -92,6 +112,9 @@ class Sender:
         self._queued = 0
         self._waiters: dict[_Waiter, Sending] = {}  # in the order in which they came
         self._led = False
+        self._written: tuple[list[Sending], Written] | None = None
+        """The leader's."""
+        self._ahead_at = AHEAD
         self._closed = False
         self._started = False
         self._asleep = True
@@ -110,8 +133,12 @@ class Sender:
                 return sending
             self._queue.append(sending)
             self._queued += len(parcels)
+            ahead = self._queued >= self._ahead_at and not self._led
+            self._led = self._led or ahead
             if self._asleep or (self._queued > MANY and not (self._led or self._alarmed)):
                 self._wake()
+        if ahead:
+            self._lead_ahead()
         return sending
 
     def wait_for(self, sending: Sending, timeout: float | None) -> bool:
@@ -181,10 +208,21 @@ class Sender:
     def _lead(self, own: Sending | None, end: float) -> None:
         """Write until ``own`` is done (None: until nothing is queued), then let somebody else lead."""
         try:
+            self._read(end)
             while not (own is not None and own.done) and time.monotonic() < end and (batch := self._next()):
-                self._write_all(batch, end)
+                self._exchange(batch, partial(self._store, batch), end)
         finally:
             self._pass_on()
+
+    def _lead_ahead(self) -> None:
+        """Write what is queued and do not wait, if what was written before is answered."""
+        try:
+            if self._written is not None and self._written[1].is_answered():
+                self._read(self._written[0][0].due)
+            if self._written is None and (batch := self._next(AHEAD_BYTES)):
+                self._write_ahead(batch)
+        finally:
+            self._pass_on(comes_back=True)
 
     def _lead_if_free(self, end: float) -> bool:
         with self._lock:
@@ -194,8 +232,9 @@ class Sender:
         self._lead(None, end)
         return True
 
-    def _pass_on(self) -> None:
-        """Somebody who waits leads now; or nobody, and what is left is the background's."""
+    def _pass_on(self, *, comes_back: bool = False) -> None:
+        """Somebody who waits leads now; or nobody, and what is left is the background's: at once, unless who has led
+        comes back for it."""
         with self._lock:
             if waiter := next(iter(self._waiters), None):
                 del self._waiters[waiter]
@@ -203,7 +242,8 @@ class Sender:
                 waiter.bell.release()
                 return
             self._led = False
-            if self._queue:
+            self._ahead_at = max(AHEAD, self._queued + AHEAD_AGAIN)
+            if self._urgent or (self._queue and not comes_back):
                 self._wake()
 
     def _give_up(self, sending: Sending) -> bool:
@@ -221,42 +261,74 @@ class Sender:
 
     # What the leader does.
 
-    def _next(self) -> list[Sending]:
+    def _next(self, most_bytes: int | None = None) -> list[Sending]:
         batch: list[Sending] = []
-        size = 0
+        size = weight = 0
         with self._lock:
             while self._queue and size < AT_ONCE:
-                sending = self._queue.popleft()
-                size += len(sending.parcels)
-                batch.append(sending)
+                parcels = self._queue[0].parcels
+                weight += sum([len(parcel.body) for parcel in parcels])
+                if most_bytes is not None and weight > most_bytes:
+                    break
+                size += len(parcels)
+                batch.append(self._queue.popleft())
             self._queued -= size
-            self._urgent = self._urgent and bool(self._queue)
+            self._urgent = self._urgent and (bool(self._queue) or most_bytes is not None)
         return batch
 
-    def _write_all(self, batch: list[Sending], end: float) -> None:
-        """All answered, or queued again if there is still time for them."""
-        answers: list[tuple[Sending, Answer]]
+    def _write_ahead(self, batch: list[Sending]) -> None:
         try:
-            seconds = min(end, batch[0].due) - time.monotonic()
-            if seconds <= 0:
-                raise Unreached("the time was over before it could be sent")
-            answers = list(zip(batch, self._write(batch, seconds), strict=True))
-        except ConnectionLost as error:
+            written = self._begin(batch)
+        except BaseException as error:
+            self._failed(batch, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        if written is None:
+            self._put_back(batch)
+            return
+        for sending in batch:
+            sending.tried = True
+        self._written = batch, written
+
+    def _read(self, end: float) -> None:
+        """The answers to what was written ahead."""
+        if self._written is not None:
+            (batch, written), self._written = self._written, None
+            self._exchange(batch, written.read, end)
+
+    def _exchange(self, batch: list[Sending], ask: Callable[[float], Sequence[Answer]], end: float) -> None:
+        """All answered, or queued again if there is still time for them."""
+        try:
+            answers = list(zip(batch, ask(min(end, batch[0].due) - time.monotonic()), strict=True))
+        except BaseException as error:
+            self._failed(batch, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._answer(answers)
+
+    def _store(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
+        if seconds <= 0:
+            raise Unreached("the time was over before it could be sent")
+        return self._write(batch, seconds)
+
+    def _failed(self, batch: list[Sending], error: BaseException) -> None:
+        if isinstance(error, ConnectionLost):
             now = time.monotonic()
-            answers = []
+            answers: list[tuple[Sending, Answer]] = []
             for sending in batch:
                 sending.tried = sending.tried or not isinstance(error, Unreached)
                 if sending.due <= now or self._closed:
                     answers.append((sending, _given_up(sending, error)))
             self._put_back([sending for sending in batch if sending.due > now])
-        except Exception as error:
-            answers = [(sending, error) for sending in batch]
-        except BaseException:
+            self._answer(answers)
+        elif isinstance(error, Exception):
+            self._answer([(sending, error) for sending in batch])
+        else:
             for sending in batch:  # interrupted: whoever waits for the others goes on with them
                 sending.tried = True
             self._put_back(batch)
-            raise
-        self._answer(answers)
 
     def _put_back(self, batch: list[Sending]) -> None:
         with self._lock:
@@ -303,7 +375,7 @@ class Sender:
                 self._alarmed = False
                 if self._closed:
                     return
-                first = self._queue[0] if self._queue else None
+                first = self._written or (self._queue[0] if self._queue else None)
                 wanted = first is not None and not self._led
                 wanted = wanted and (first is last or self._urgent or self._queued > MANY)
                 self._led = self._led or wanted

@@ -16,7 +16,7 @@ from functools import partial
 from typeddingo._io.gate import Gate
 from typeddingo._io.redis_keys import NativeKeys
 from typeddingo._io.redis_link import Call, RedisLink
-from typeddingo._io.redis_reply import whole
+from typeddingo._io.redis_reply import Reply, whole
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Threads
 from typeddingo.broker import Feature, Receipt
@@ -29,7 +29,7 @@ from typeddingo.brokers._redis_limits import RedisLimiter
 from typeddingo.brokers._redis_listener import RedisListener
 from typeddingo.brokers._redis_overtaking import CANCEL
 from typeddingo.brokers._redis_queue import RedisQueue
-from typeddingo.brokers._redis_sender import Answer, Sending
+from typeddingo.brokers._redis_sender import Answer, Sending, Written
 from typeddingo.brokers._redis_suspects import Suspects
 from typeddingo.brokers._redis_timetable import RedisTimetable
 from typeddingo.brokers._redis_unique import freed_of
@@ -111,7 +111,23 @@ class Streams(Layout[RedisListener]):
 
     def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
         calls, members = compose(self._keys, self._bound, [sending.parcels for sending in batch])
-        replies = self._server.run(lambda link: link.pipeline(calls), seconds)
+        return self._answers(batch, members, self._server.run(lambda link: link.pipeline(calls), seconds))
+
+    def _write_ahead(self, batch: Sequence[Sending]) -> Written | None:
+        if not self._server.has_idle():
+            return None
+        calls, members = compose(self._keys, self._bound, [sending.parcels for sending in batch])
+        if (posted := self._server.post(calls)) is None:
+            return None
+
+        def read(seconds: float) -> Sequence[Answer]:
+            return self._answers(batch, members, posted.answers(seconds))
+
+        return Written(posted.is_answered, read)
+
+    def _answers(
+        self, batch: Sequence[Sending], members: Sequence[Sequence[int]], replies: Sequence[Reply]
+    ) -> Sequence[Answer]:
         if known := sum(reply for reply in replies if isinstance(reply, int) and reply > 0):
             what = f"{known} tasks were sent again and are stored already"
             self._server.tell(EventLevel.DEBUG, EventCode.GENERIC, what)
