@@ -149,7 +149,8 @@ class Producer(Adapter):
 
     @abc.abstractmethod
     def send(self, parcels: Sequence[Parcel]) -> Confirmation:
-        """Hand over a batch without waiting for the server. Thread-safe, does not block on the network.
+        """Hand over a batch without waiting for the server: it leaves when somebody waits for its confirmation, when
+        there is much to send, or after a moment. Thread-safe, does not block on the network.
         Raises ``SendError`` when the batch is refused before it is sent."""
 
     def declare_task(self, name: str) -> None:

@@ -17,10 +17,23 @@ SLACK = 5.0
 class Answer:
     """One a batch; thread-safe. ``settle`` is called once for each message."""
 
-    __slots__ = ("_callbacks", "_count", "_error", "_guard", "_known", "_left", "_patience", "_stored", "_unknown")
+    __slots__ = (
+        "_callbacks",
+        "_count",
+        "_error",
+        "_guard",
+        "_known",
+        "_left",
+        "_patience",
+        "_push",
+        "_stored",
+        "_unknown",
+    )
 
-    def __init__(self, count: int, patience: float) -> None:
-        """``count`` messages; the publisher answers for each within ``patience`` seconds."""
+    def __init__(self, count: int, patience: float, push: Callable[[], object] | None = None) -> None:
+        """``count`` messages; the publisher answers for each within ``patience`` seconds. ``push`` is called when
+        somebody begins to wait for it."""
+        self._push = push
         self._count = self._left = count
         self._patience = patience + SLACK
         self._stored = 0
@@ -65,6 +78,8 @@ class Answer:
 
     def wait(self, timeout: float | None = None) -> None:
         """See ``Confirmation.wait``; without a timeout it ends when the publisher's patience does."""
+        if self._push is not None and self._left:
+            self._push()
         seconds = self._patience if timeout is None else max(0.0, timeout)
         if not self._known.acquire(timeout=seconds):
             raise SendUnknown(f"no confirmation within {seconds:g} s: the message may or may not be stored")
@@ -75,7 +90,10 @@ class Answer:
     def add_done_callback(self, callback: Callable[[BaseException | None], object]) -> None:
         """See ``Confirmation.add_done_callback``; it runs on the publisher's thread, or now."""
         with self._guard:
+            known = self._callbacks is None
             if self._callbacks is not None:
                 self._callbacks.append(callback)
-                return
-        callback(self._error)
+        if known:
+            callback(self._error)
+        elif self._push is not None:
+            self._push()

@@ -36,9 +36,17 @@ from typeddingo.errors import (
 
 __all__ = ["Publisher"]
 
+AHEAD = 128
+"""Gathered messages that leave although nobody has asked for their answer yet: more will hardly come together."""
+COMPANY = 16
+"""So many are worth a piece of their own when others are under way; fewer travel with what is sent next."""
 MAX_FLYING = 1000
 """Messages that may wait for their confirmation; more would only fill buffers."""
 MAX_FLYING_BYTES = 64 * 1024 * 1024
+TICK_SECONDS = 0.05
+"""Between two looks at what has been gathered and at deadlines."""
+LINGER_SECONDS = 1.0
+"""Of looks after the last message: while somebody looks, messages may leave from any thread."""
 CONNECT_SECONDS = 1.0
 """For a connection that does not exist yet when everything ends."""
 DELETED_SECONDS = 0.1
@@ -53,7 +61,7 @@ class Publisher(Station):
     def __init__(self, link: Link) -> None:
         super().__init__(link)
         self._timeout = link.settings.send_timeout
-        self._tick_seconds = min(0.5, max(0.02, self._timeout / 20))
+        self._tick_seconds = min(TICK_SECONDS, max(0.02, self._timeout / 20))
         self._lock = threading.Lock()
         self._waiting: deque[Message] = deque()
         self._flying: dict[int, Message] = {}
@@ -66,6 +74,7 @@ class Publisher(Station):
         self._declaring = False
         self._ticking = False
         self._ticked_tag = 0
+        self._ticks_until = 0.0
         self._joined = False
         self._pumping = False
         self._closed = False
@@ -75,6 +84,11 @@ class Publisher(Station):
     def publish(self, messages: Sequence[Message]) -> None:
         """Hand over a batch; the answer of each message is settled by its deadline. Does not block.
         Raises ``SendError`` once closed."""
+        self.gather(messages)
+        self.push()
+
+    def gather(self, messages: Sequence[Message]) -> None:
+        """As ``publish``, with what comes next: they leave with ``push``, when there are many, or after a moment."""
         deadline = time.monotonic() + self._timeout
         for message in messages:
             message.deadline = deadline
@@ -82,12 +96,20 @@ class Publisher(Station):
             if self._closed:
                 raise SendError("closed: nothing was sent; send before close()")
             self._waiting.extend(messages)
-            stream = self._stream
-            if not self._flying and self._ticking and stream is not None and stream.for_any_thread and self.link.alive:
-                # Nothing is under way that it could travel with: from here to the server it takes half as long when the
-                # link's thread need not wake for it. Only then: many small pieces cost everybody more than they save.
+            if self._ticking and len(self._waiting) < AHEAD:
+                return
+        self.push()
+
+    def push(self) -> None:
+        """What was gathered leaves: somebody waits for it. Does not block."""
+        if not self._waiting:
+            return
+        with self._lock:
+            stream, many = self._stream, len(self._waiting) >= COMPANY
+            if (many or not self._flying) and self._ticking and stream and stream.for_any_thread and self.link.alive:
+                # From here to the server it takes half as long when the link's thread need not wake for it.
                 self._send_waiting()
-            if self._pumping or not self._waiting:
+            if self._pumping or not self._waiting or len(self._flying) >= MAX_FLYING:
                 return
             self._pumping = True
         self.link.submit(self._pump_now)
@@ -132,6 +154,7 @@ class Publisher(Station):
         """Wait so many seconds for what is under way, then answer for the rest. Idempotent."""
         with self._lock:
             self._closed = True
+        self.push()
         began = time.monotonic()
         while (self._waiting or self._flying) and time.monotonic() - began < timeout:
             # A worker that gives back at its end may send for the first time: that connection is just being made.
@@ -312,8 +335,10 @@ class Publisher(Station):
         with self._lock:  # who sends from another thread relies on it
             while self._waiting and self._waiting[0].deadline <= now:
                 late.append(self._waiting.popleft())
-            self._ticking = bool(self._flying or self._waiting) or self._tag != self._ticked_tag
+            if self._flying or self._waiting or self._tag != self._ticked_tag:
+                self._ticks_until = now + LINGER_SECONDS
             self._ticked_tag = self._tag
+            self._ticking = now < self._ticks_until
         for message in late:
             self._settle(message, self._why_waiting)
         if self._ticking:

@@ -125,13 +125,13 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
             return self._send_unique(parcels[0])
         if not usual:
             return self._send_on_terms(parcels)
-        answer = _Confirmation(len(parcels), self.settings.send_timeout)
+        answer = _Confirmation(len(parcels), self.settings.send_timeout, self._publisher.push)
         native = self.carries_reply_to
         messages = [
             Message(self._queue(meta.name).send, body, answer, id=meta.id, reply_to=meta.reply_to if native else "")
             for meta, body, _ in parcels
         ]
-        self._publisher.publish(messages)
+        self._publisher.gather(messages)
         return answer
 
     def _send_unique(self, parcel: Parcel) -> Confirmation:
@@ -286,13 +286,13 @@ class AmqpBroker(NamedBroker, Inspector, Joins, Timetable):
 
     def _send_on_terms(self, parcels: Sequence[Parcel]) -> Confirmation:
         urgent = self._notices.unknown({(meta.name, terms.priority) for meta, _, terms in parcels if terms.priority})
-        answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout)
+        answer = _Confirmation(len(urgent) + len(parcels), self.settings.send_timeout, self._publisher.push)
         now = time.time()
         messages = [message_on(self._queue(each.meta.name), each, answer, now) for each in parcels]
         for message in messages:
             if message.route.exchange:  # it waits: declared anew after each reconnect, see ``Mover.put_off``
                 self._publisher.announce(message.route)
-        self._publisher.publish(messages + self._notices.announcements(urgent, answer))
+        self._publisher.gather(messages + self._notices.announcements(urgent, answer))
         return answer
 
     def _held(self, name: str) -> int:
