@@ -107,8 +107,8 @@ def test_without_anybody_who_waits_they_leave_after_a_moment(amqp_url: str) -> N
     call(broker, 1)
     send(broker, "job", b"second")
     call(broker, 3)
-    eventually(lambda: count(amqp_url, "tdg.task.job") == 5, "all are stored", 1.0)
+    eventually(lambda: count(amqp_url, "tdg.task.job") == 5, "all are stored")
     time.sleep(1.2)  # nobody looks any more
     call(broker, 3)
-    eventually(lambda: count(amqp_url, "tdg.task.job") == 8, "these, too", 1.0)
+    eventually(lambda: count(amqp_url, "tdg.task.job") == 8, "these, too")
     broker.close()

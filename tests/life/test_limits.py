@@ -72,7 +72,7 @@ def test_it_starts_no_oftener_than_its_limit_and_nearly_as_often(app: App) -> No
     app.allocate("tick", 4)
     wait_for([tick.call(number) for number in range(35)])
     assert ledger.busiest(1.0 - SLACK) <= 10
-    assert ledger.took <= 3.0 / 0.8
+    assert ledger.took <= 3.0 / 0.6  # a machine may be busy
     # Of a burst a few stay behind in the batch of a worker, before anybody has asked for them.
     in_order = sum(abs(at - number) <= 10 for at, number in enumerate(ledger.order))
     assert in_order >= 0.8 * 35, " ".join(map(str, ledger.order))
@@ -91,7 +91,7 @@ def test_no_more_run_at_a_time_than_may_and_nearly_as_many(app: App) -> None:
     began = time.monotonic()
     wait_for([work.call(number) for number in range(20)])
     assert ledger.most == 2
-    assert time.monotonic() - began <= 2.0 / 0.8 + 0.5
+    assert time.monotonic() - began <= 2.0 / 0.5
 
 
 def test_coroutines_are_limited_too(app: App) -> None:

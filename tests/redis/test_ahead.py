@@ -151,18 +151,18 @@ def test_a_connection_that_is_lost_meanwhile_loses_and_doubles_nothing(bench: Be
 
 
 def test_a_server_that_does_not_answer_holds_nobody_up_who_calls(own_server: RedisServer, own_bench: Bench) -> None:
-    broker = own_bench.broker("send_timeout=0.5&connect_timeout=0.5")
+    broker = own_bench.broker("send_timeout=3&connect_timeout=3")
     send(broker, parcel("first"))
     own_server.freeze()
     start = time.monotonic()
     made = call(broker, 4 * AHEAD)
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 2.5
     unknown = 0
     for confirmation in made:
         with pytest.raises((SendError, SendUnknown)) as caught:
             confirmation.wait()
         unknown += isinstance(caught.value, SendUnknown)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
     assert unknown >= AHEAD, "what was written may be stored"
     own_server.thaw()
     send(broker, parcel("last"))
