@@ -156,12 +156,12 @@ class RedisLink:
         """Something has come, or the connection has ended. Does not block."""
         if self._sock is None or self.broken:
             return True
-        with selectors.DefaultSelector() as selector:
-            try:
+        try:
+            with selectors.DefaultSelector() as selector:
                 selector.register(self._sock, selectors.EVENT_READ)
-            except (OSError, ValueError):  # closed by another thread
-                return True
-            return bool(selector.select(0))
+                return bool(selector.select(0))
+        except (OSError, ValueError):  # another thread has closed it, or the process has no file left to look with
+            return True
 
     def close(self) -> None:
         """Idempotent. In a forked child it leaves the parent's connection alone."""
