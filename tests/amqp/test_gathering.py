@@ -108,7 +108,8 @@ def test_without_anybody_who_waits_they_leave_after_a_moment(amqp_url: str) -> N
     send(broker, "job", b"second")
     call(broker, 3)
     eventually(lambda: count(amqp_url, "tdg.task.job") == 5, "all are stored")
-    time.sleep(1.2)  # nobody looks any more
+    publisher = broker._publisher  # pyright: ignore[reportPrivateUsage]  # nobody else can tell
+    eventually(lambda: not publisher._ticking, "nobody looks any more")  # pyright: ignore[reportPrivateUsage]  # as above
     call(broker, 3)
     eventually(lambda: count(amqp_url, "tdg.task.job") == 8, "these, too")
     broker.close()

@@ -186,6 +186,7 @@ def test_a_call_that_is_interrupted_while_it_writes_leaves_the_others_to_whoever
     send(broker, parcel("first"))
     sender = broker._layout._sender  # pyright: ignore[reportPrivateUsage]  # there is no other way to hit the moment
     begin = sender._begin  # pyright: ignore[reportPrivateUsage]  # as above
+    assert begin is not None
 
     def interrupted(batch: Sequence[Sending]) -> _redis_sender.Written | None:
         begin(batch)

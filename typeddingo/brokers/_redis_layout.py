@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from typeddingo._io.redis_server import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Confirmation, Feature, Listener, Parcel
-from typeddingo.brokers._redis_sender import Answer, Sender, Sending, Written
+from typeddingo.brokers._redis_sender import Answer, Sender, Sending, WriteAhead
 from typeddingo.brokers._redis_turns import TurnListener
 from typeddingo.errors import ConfigError
 from typeddingo.inspection import DeadTask, QueueState
@@ -33,11 +33,11 @@ class Layout(abc.ABC, Generic[L]):
     features: Feature
     """See ``Adapter.features``."""
 
-    def __init__(self, server: RedisServer, threads: Threads) -> None:
+    def __init__(self, server: RedisServer, threads: Threads, write_ahead: WriteAhead | None = None) -> None:
         self._server = server
         self._threads = threads
         self._bound = server.settings.max_length or 0
-        self._sender = Sender(self._write, self._write_ahead, server.settings.send_timeout, threads)
+        self._sender = Sender(self._write, write_ahead, server.settings.send_timeout, threads)
         self.send: Callable[[Sequence[Parcel]], Confirmation] = self._sender.send
         """See ``Producer.send``."""
         self._lock = threading.Lock()
@@ -76,9 +76,6 @@ class Layout(abc.ABC, Generic[L]):
     @abc.abstractmethod
     def _write(self, batch: Sequence[Sending], seconds: float) -> Sequence[Answer]:
         """Store batches, and what came of each. See ``Sender``."""
-
-    def _write_ahead(self, batch: Sequence[Sending]) -> Written | None:  # one of them does not
-        """Begin to store batches. See ``Sender``."""
 
     @abc.abstractmethod
     def _new_listener(self, name: str, prefetch: int) -> L:

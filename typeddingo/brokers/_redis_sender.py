@@ -102,7 +102,7 @@ class Written(NamedTuple):
 class Sender:
     """Thread-safe."""
 
-    def __init__(self, write: Write, write_ahead: WriteAhead, seconds: float, threads: Threads) -> None:
+    def __init__(self, write: Write, write_ahead: WriteAhead | None, seconds: float, threads: Threads) -> None:
         self._write = write
         self._begin = write_ahead
         self._seconds = seconds
@@ -133,7 +133,7 @@ class Sender:
                 return sending
             self._queue.append(sending)
             self._queued += len(parcels)
-            ahead = self._queued >= self._ahead_at and not self._led
+            ahead = self._queued >= self._ahead_at and not self._led and self._begin is not None
             self._led = self._led or ahead
             if self._asleep or (self._queued > MANY and not (self._led or self._alarmed)):
                 self._wake()
@@ -267,9 +267,10 @@ class Sender:
         with self._lock:
             while self._queue and size < AT_ONCE:
                 parcels = self._queue[0].parcels
-                weight += sum([len(parcel.body) for parcel in parcels])
-                if most_bytes is not None and weight > most_bytes:
-                    break
+                if most_bytes is not None:
+                    weight += sum([len(parcel.body) for parcel in parcels])
+                    if weight > most_bytes:
+                        break
                 size += len(parcels)
                 batch.append(self._queue.popleft())
             self._queued -= size
@@ -278,7 +279,7 @@ class Sender:
 
     def _write_ahead(self, batch: list[Sending]) -> None:
         try:
-            written = self._begin(batch)
+            written = self._begin(batch) if self._begin is not None else None
         except BaseException as error:
             self._failed(batch, error)
             if not isinstance(error, Exception):

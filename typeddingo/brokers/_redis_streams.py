@@ -55,7 +55,7 @@ class Streams(Layout[RedisListener]):
     features = Feature.LATER | Feature.EXPIRY | Feature.PRIORITY | Feature.CANCEL | Feature.UNIQUE
 
     def __init__(self, server: RedisServer, threads: Threads) -> None:
-        super().__init__(server, threads)
+        super().__init__(server, threads, self._write_ahead)
         self._keys = NativeKeys(server.settings.namespace)
         self._gate = Gate()
         self._suspects = Suspects(self._gate, self._make_way)
@@ -114,6 +114,7 @@ class Streams(Layout[RedisListener]):
         return self._answers(batch, members, self._server.run(lambda link: link.pipeline(calls), seconds))
 
     def _write_ahead(self, batch: Sequence[Sending]) -> Written | None:
+        """See ``WriteAhead``."""
         if not self._server.has_idle():
             return None
         calls, members = compose(self._keys, self._bound, [sending.parcels for sending in batch])
