@@ -13,7 +13,7 @@ from tests.servers import RedisServer
 from typeddingo._io.threads import Deadline, Threads
 from typeddingo.broker import Confirmation, Parcel
 from typeddingo.brokers import _redis_sender
-from typeddingo.brokers._redis_sender import AHEAD, Sending
+from typeddingo.brokers._redis_sender import AHEAD, AHEAD_BYTES, Sending
 from typeddingo.brokers.redis import RedisBroker
 from typeddingo.errors import QueueFull, SendError, SendUnknown
 from typeddingo.header import Header
@@ -108,13 +108,23 @@ def test_calls_of_many_threads_are_stored_once_each_and_in_the_order_of_each_thr
     assert length(bench) == len(taken)
 
 
-def test_a_large_task_is_no_reason_to_wait_and_keeps_its_place(bench: Bench) -> None:
+def test_a_large_task_is_no_reason_to_wait_and_keeps_its_place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     broker = bench.broker()
     send(broker, parcel("first"))
+    sender = broker._layout._sender  # pyright: ignore[reportPrivateUsage]  # nobody else sees what is written ahead
+    begin, weights = sender._begin, list[int]()  # pyright: ignore[reportPrivateUsage]  # as above
+    assert begin is not None
+
+    def weighed(batch: Sequence[Sending]) -> _redis_sender.Written | None:
+        weights.append(sum(len(parcel.body) for sending in batch for parcel in sending.parcels))
+        return begin(batch)
+
+    monkeypatch.setattr(sender, "_begin", weighed)
     bodies = [frame(str(number)) + b" " * (200_000 if number % 50 == 0 else 0) for number in range(2 * AHEAD)]
     made = [broker.send([Parcel(Meta(NAME, str(number)), body)]) for number, body in enumerate(bodies)]
     for confirmation in made:
         confirmation.wait()
+    assert max(weights, default=0) <= AHEAD_BYTES
     listener = broker.add_listener(NAME, 999)
     assert [delivery.body for delivery in take(listener, 2 * AHEAD + 1)][1:] == bodies
 

@@ -287,10 +287,8 @@ class Sender:
             return
         if written is None:
             self._put_back(batch)
-            return
-        for sending in batch:
-            sending.tried = True
-        self._written = batch, written
+        else:
+            self._written = batch, written
 
     def _read(self, end: float) -> None:
         """The answers to what was written ahead."""
